@@ -1,0 +1,171 @@
+"""Expert: the product of one or several outcomes of a unit, each a family with a linear predictor a parameter.
+
+    log f_k(y_i) = sum_outcomes sum_rows log f(y | eta_1, ..., eta_P),     eta_p = sum_c theta_kpc x_c + offset_p
+
+Equal outcomes (the items of a latent class model) and equal experts are stacked on leading axes (expert, outcome), so
+that compile time does not grow with their number.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mixstat.core.design import Design
+from mixstat.core.family import Family, score_and_curvature
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`count` outcomes of one family and one set of formulas.
+
+    `data` is their place in `Design.responses`; `columns[p]` and `offsets[p]` index the design's columns and offsets
+    (-1: none) for parameter p. Coefficients are (expert, outcome, width), parameters in order, columns within.
+    """
+
+    family: Family
+    data: int
+    columns: tuple[tuple[int, ...], ...]
+    offsets: tuple[int, ...]
+    count: int = 1
+    closed_form: bool = False
+
+    @cached_property
+    def width(self) -> int:
+        return sum(len(columns) for columns in self.columns)
+
+    @cached_property
+    def parameter_of(self) -> np.ndarray:
+        """(width,) parameter of each coefficient."""
+        return np.repeat(np.arange(len(self.columns)), [len(columns) for columns in self.columns])
+
+    @cached_property
+    def column_of(self) -> np.ndarray:
+        """(width,) design column of each coefficient."""
+        return np.concatenate([np.asarray(columns, dtype=np.int64) for columns in self.columns])
+
+    def is_constant(self, parameter: int) -> bool:
+        """Whether this parameter is the same in all rows (an intercept and no offset)."""
+        return self.columns[parameter] == (0,) and self.offsets[parameter] < 0
+
+    def predictors(self, coefficients: Array, block: Design) -> list[Array]:
+        """P predictors, each (expert, outcome, row), or (expert, outcome, 1) where constant. One GEMM a formula."""
+        by_formula: dict[tuple, list[int]] = {}
+        for parameter, key in enumerate(zip(self.columns, self.offsets, strict=True)):
+            by_formula.setdefault(key, []).append(parameter)
+        eta: list[Array] = [None] * len(self.columns)
+        for (columns, offset), parameters in by_formula.items():
+            place = np.stack([np.flatnonzero(self.parameter_of == p) for p in parameters])
+            theta = coefficients[:, :, place]
+            if self.is_constant(parameters[0]):
+                value = theta
+            else:
+                value = theta @ block.columns[np.asarray(columns, dtype=np.int64)]
+                value = value if offset < 0 else value + block.offsets[offset]
+            for index, parameter in enumerate(parameters):
+                eta[parameter] = value[:, :, index]
+        return eta
+
+    def log_density(self, coefficients: Array, block: Design) -> Array:
+        """log f summed over the outcomes and the rows of each unit, (expert, unit)."""
+        eta = self.predictors(coefficients, block)
+        rows = self._rows(eta, block)
+        return to_units(jnp.sum(self.mask(rows, block), axis=1), block)
+
+    def _rows(self, eta: list[Array], block: Design) -> Array:
+        density = jax.vmap(jax.vmap(self.family.log_density), in_axes=(0, None))
+        rows = density(tuple(eta), block.responses[self.data])
+        return jnp.broadcast_to(rows, (*rows.shape[:-1], block.columns.shape[-1]))
+
+    def mask(self, rows: Array, block: Design) -> Array:
+        """Zero where the response is missing; `rows` (..., outcome, row)."""
+        observed = block.observed[self.data]
+        return rows if observed is None else jnp.where(observed > 0, rows, 0.0)
+
+    def derivatives(self, coefficients: Array, block: Design) -> tuple[Array, Array, Array]:
+        """log f by unit (expert, unit); score (expert, outcome, P, row) and curvature (..., P, P, row) by row."""
+        eta = self.predictors(coefficients, block)
+        rows = self.mask(self._rows(eta, block), block)
+        shape = (*rows.shape[:2], block.columns.shape[-1])
+        stacked = jnp.stack([jnp.broadcast_to(value, shape) for value in eta], axis=2)
+        twice = jax.vmap(jax.vmap(lambda e, d: score_and_curvature(self.family, e, d)), in_axes=(0, None))
+        score, curvature = twice(stacked, block.responses[self.data])
+        observed = block.observed[self.data]
+        if observed is not None:
+            score = jnp.where(observed[:, None] > 0, score, 0.0)
+            curvature = jnp.where(observed[:, None, None] > 0, curvature, 0.0)
+        return to_units(jnp.sum(rows, axis=1), block), score, curvature
+
+    def unit_scores(self, score: Array, block: Design) -> Array:
+        """d log f / d coefficients of each unit, (expert, outcome * width, unit)."""
+        rows = score[:, :, self.parameter_of] * block.columns[self.column_of]
+        return to_units(rows.reshape(rows.shape[0], -1, rows.shape[-1]), block)
+
+    def gradient(self, weight: Array, score: Array, block: Design) -> Array:
+        """sum over rows of weight x score x column, (expert, outcome, P, column); `weight` (expert, row)."""
+        return jnp.einsum("kopn,cn->kopc", weight[:, None, None] * score, block.columns)
+
+    def contract(self, weight: Array, curvature: Array, block: Design) -> Array:
+        """- sum over rows of weight x curvature x column x column', (expert, outcome, P, P, column, column)."""
+        columns = block.columns
+        products = (columns[:, None] * columns[None]).reshape(-1, columns.shape[-1])
+        weighted = -weight[:, None, None, None] * curvature
+        total = weighted.reshape(-1, columns.shape[-1]) @ products.T
+        return total.reshape(*curvature.shape[:-1], columns.shape[0], columns.shape[0])
+
+    def moments(self, weight: Array, coefficients: Array, block: Design) -> tuple[Array, ...]:
+        """The family's sufficient sums for a closed-form M-step, each with leading (expert, outcome)."""
+        eta = self.predictors(coefficients, block)
+        columns = block.columns[np.asarray(self.columns[0], dtype=np.int64)]
+        observed = block.observed[self.data]
+        seen = jnp.ones((self.count, 1)) if observed is None else observed
+        weights = weight[:, None] * seen
+        inner = jax.vmap(lambda w, e, d: self.family.moments(w, columns, e, d))
+        return jax.vmap(inner, in_axes=(0, 0, None))(weights, tuple(eta), block.responses[self.data])
+
+    def gather(self, gradient: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """From (.., P, column) and (.., P, P, column, column) to (.., width) and (.., width, width), on the host."""
+        p, c = self.parameter_of, self.column_of
+        return gradient[..., p, c], information[..., p[:, None], p[None], c[:, None], c[None]]
+
+
+@dataclass(frozen=True)
+class Experts:
+    """`copies` experts of equal form: the product of their outcomes."""
+
+    outcomes: tuple[Outcome, ...]
+    copies: int
+
+    @cached_property
+    def width(self) -> int:
+        """Coefficients of one expert."""
+        return sum(outcome.count * outcome.width for outcome in self.outcomes)
+
+    def split(self, coefficients: Array) -> list[Array]:
+        """(expert, width) -> one (expert, outcome, width) an outcome."""
+        parts, start = [], 0
+        for outcome in self.outcomes:
+            size = outcome.count * outcome.width
+            part = coefficients[:, start : start + size]
+            parts.append(part.reshape(-1, outcome.count, outcome.width))
+            start += size
+        return parts
+
+
+def to_units(rows: Array, block: Design) -> Array:
+    """Sum rows (..., row) to units (..., unit)."""
+    if block.unit is None:
+        return rows
+    flat = jnp.moveaxis(rows, -1, 0)
+    total = jax.ops.segment_sum(flat, block.unit, num_segments=block.weight.shape[-1])
+    return jnp.moveaxis(total, 0, -1)
+
+
+def to_rows(units: Array, block: Design) -> Array:
+    """Give every row the value of its unit, (..., unit) -> (..., row)."""
+    return units if block.unit is None else jnp.take(units, block.unit, axis=-1)

@@ -1,0 +1,130 @@
+"""Family: a distribution as one log-density of a few linear predictors, `log f(y | eta_1, ..., eta_P)`.
+
+A family never sees covariates or coefficients. `log_density` is written for one expert and a run of rows; score and
+curvature follow by automatic differentiation over the P predictors of a row (Stasinopoulos and Rigby, 2007, JSS 23(7):
+distributional regression; here every parameter may have its own formula).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Array = Any
+"""A numpy or jax array."""
+
+INVERSE_LINKS: dict[str, Callable[[Array], Array]] = {
+    "identity": lambda eta: eta,
+    "log": jnp.exp,
+    "logit": jax.nn.sigmoid,
+}
+LINKS: dict[str, Callable[[Array], Array]] = {
+    "identity": lambda value: value,
+    "log": np.log,
+    "logit": lambda value: np.log(value) - np.log1p(-value),
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One linear predictor of a family: `link(parameter) = eta`.
+
+    `name` is what tables print (`"mean"`, `"mean[y1]"`); `key` is the keyword under which a user gives its formula
+    (`sigma="~ x"`); location parameters take the main formula.
+    """
+
+    name: str
+    link: str = "identity"
+    location: bool = False
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            object.__setattr__(self, "key", self.name)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Base of all families: frozen, hashed by value, holding no arrays.
+
+    A subclass states `name`, `parameters` and the five methods below. `data` is what `encode` returns: an array
+    (m, row) whose first `dimension` rows are the response itself and whose other rows are whatever constants of the
+    response the density needs (`log y!`, trials). `eta` is a sequence of P arrays, each (row,), or (1,) where the
+    predictor is constant; results broadcast to (row,).
+    """
+
+    name: ClassVar[str] = ""
+    discrete: ClassVar[bool] = False
+    """Whether the density is a probability mass function."""
+    unbounded: ClassVar[bool] = False
+    """Whether a mixture's likelihood is unbounded (a scale may shrink to a point), so that the scale penalty applies."""
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        raise NotImplementedError
+
+    @property
+    def dimension(self) -> int:
+        """Number of response columns."""
+        return 1
+
+    @property
+    def categories(self) -> tuple:
+        """The response's levels for a categorical or ordinal family, else empty."""
+        return ()
+
+    def specialize(self, names: Sequence[str], levels: Sequence | None) -> "Family":
+        """This family for a response with these column names and (if categorical) these levels."""
+        return self
+
+    def encode(self, y: np.ndarray, name: str) -> np.ndarray:
+        """Check the response, float64 (row,) or (row, columns), and return `data` (m, row).
+
+        Raises DataError naming the column `name`, the number of offending rows and the first offending value.
+        Missing entries (NaN) are passed through as NaN; the caller masks them.
+        """
+        raise NotImplementedError
+
+    def log_density(self, eta: Sequence[Array], data: Array) -> Array:
+        """log f(y | eta), (row,): stable in log space for every finite eta."""
+        raise NotImplementedError
+
+    def mean(self, eta: Sequence[Array]) -> Array:
+        """E[y | eta], (row,), or (dimension, row) for several responses, or (category, row) probabilities."""
+        raise NotImplementedError
+
+    def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
+        """One draw a row, (row,) or (row, dimension); `data` is given where the response is known (trials)."""
+        raise NotImplementedError
+
+    def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Constant predictors (P,) that fit the weighted sample roughly (moments): where Newton may begin."""
+        raise NotImplementedError
+
+    # Optional closed-form M-step, used where all parameters but the location are constant and nothing is tied.
+    # `moments` runs in a jitted kernel and is additive over rows; `maximize` finishes on the host.
+
+    has_closed_form: ClassVar[bool] = False
+
+    def moments(self, weight: Array, columns: Array, eta: Sequence[Array], data: Array) -> tuple[Array, ...]:
+        """Additive sufficient sums for `maximize`: `weight` (row,), location columns (c, row)."""
+        raise NotImplementedError
+
+    def maximize(self, moments: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """(step of the location coefficients (locations, c), new constant predictors of the other parameters)."""
+        raise NotImplementedError
+
+
+def score_and_curvature(family: Family, eta: Array, data: Array) -> tuple[Array, Array]:
+    """First (P, row) and second (P, P, row) derivatives of `log_density` over the predictors `eta` (P, row) of each row."""
+
+    def score(predictors: Array) -> Array:
+        return jax.grad(lambda e: jnp.sum(family.log_density(tuple(e), data)))(predictors)
+
+    count = eta.shape[0]
+    directions = jnp.broadcast_to(jnp.eye(count, dtype=eta.dtype)[:, :, None], (count, *eta.shape))
+    tangents = jax.vmap(lambda direction: jax.jvp(score, (eta,), (direction,))[1])(directions)
+    return score(eta), tangents

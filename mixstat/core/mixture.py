@@ -1,0 +1,330 @@
+"""Mixture: log p(y_i) = log sum_k pi_k(v_i) f_k(y_i | x_i), and its reductions over units.
+
+`joint_log_density` is the model; responsibilities, EM statistics and Louis' information (Louis, 1982, JRSS-B 44) are
+reductions of it, written once for every family and gate. Coefficients are one flat vector phi: each group of experts
+(copies, width) in order, then the gate (class - 1, column).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mixstat.core.design import Design
+from mixstat.core.expert import Experts, to_rows
+from mixstat.core.gate import Gate
+from mixstat.core.reduce import each, reduce
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Groups of experts, then `extras` classes without parameters, under one gate."""
+
+    groups: tuple[Experts, ...]
+    gate: Gate
+    extras: int = 0
+
+    @cached_property
+    def experts(self) -> int:
+        return sum(group.copies for group in self.groups)
+
+    @property
+    def classes(self) -> int:
+        return self.experts + self.extras
+
+    @cached_property
+    def size(self) -> int:
+        """Length of phi."""
+        return sum(group.copies * group.width for group in self.groups) + int(np.prod(self.gate.shape))
+
+    def split(self, phi: Array) -> tuple[list[Array], Array]:
+        """phi -> one (copies, width) a group, and the gate's (class - 1, column)."""
+        parts, start = [], 0
+        for group in self.groups:
+            stop = start + group.copies * group.width
+            parts.append(phi[start:stop].reshape(group.copies, group.width))
+            start = stop
+        return parts, phi[start:].reshape(self.gate.shape)
+
+
+class Posterior(NamedTuple):
+    """Class-wise logs of one block: all (class, unit) but `marginal` (unit,)."""
+
+    log_gate: Array
+    log_expert: Array
+    log_marginal: Array
+    responsibility: Array
+
+
+def _posterior(mixture: Mixture, gate: Array, experts: list[Array], block: Design) -> Posterior:
+    """Bayes' rule in log space. Experts cannot reach a response that sits on an atom."""
+    log_gate = mixture.gate.log_probability(gate, block)
+    log_expert = jnp.concatenate(experts)
+    reached = log_expert if block.atom is None else log_expert + block.atom
+    log_expert = jnp.concatenate([reached, block.extra]) if mixture.extras else reached
+    joint = log_gate + log_expert + block.prior
+    marginal = jax.nn.logsumexp(joint, axis=0)
+    return Posterior(log_gate, log_expert, marginal, jnp.exp(joint - marginal))
+
+
+def _weigh(weight: Array, value: Array) -> Array:
+    """weight x value, 0 where the weight is 0 (padding may hold -inf)."""
+    return jnp.where(weight > 0, weight * value, 0.0)
+
+
+def block_posterior(mixture: Mixture, phi: Array, block: Design) -> Posterior:
+    parts, gate = mixture.split(phi)
+    experts = []
+    for group, part in zip(mixture.groups, parts, strict=True):
+        densities = [
+            outcome.log_density(theta, block)
+            for outcome, theta in zip(group.outcomes, group.split(part), strict=True)
+        ]
+        experts.append(sum(densities[1:], densities[0]))
+    return _posterior(mixture, gate, experts, block)
+
+
+@partial(jax.jit, static_argnums=0)
+def posterior(mixture: Mixture, phi: Array, design: Design) -> Posterior:
+    """Posterior of every unit, with the block axis first."""
+    return each(lambda block: block_posterior(mixture, phi, block), design)
+
+
+@partial(jax.jit, static_argnums=0)
+def log_likelihood(mixture: Mixture, phi: Array, design: Design) -> Array:
+    """Weighted log-likelihood."""
+    return reduce(
+        lambda block: jnp.sum(_weigh(block.weight, block_posterior(mixture, phi, block).log_marginal)), design
+    )
+
+
+class Pieces(NamedTuple):
+    """Statistics of the complete data, given the responsibilities (each summed over units)."""
+
+    log_likelihood: Array
+    class_weight: Array  # (class,)
+    prior_density: Array  # sum over experts and units of weight x log f, the scale penalty's sum
+    gate_gradient: Array  # (class - 1, column)
+    gate_information: Array  # (class - 1, class - 1, column, column), complete data
+    experts: tuple[tuple[Any, ...], ...]  # group -> outcome -> (gradient, information) or moments
+
+
+@partial(jax.jit, static_argnums=0)
+def complete_statistics(mixture: Mixture, phi: Array, design: Design, epsilon: Array) -> Pieces:
+    """What one M-step needs. `epsilon` is the pseudo-weight of every unit in every expert (the scale penalty)."""
+
+    def statistic(block: Design) -> Pieces:
+        parts, gate = mixture.split(phi)
+        densities, derivatives = [], []
+        for group, part in zip(mixture.groups, parts, strict=True):
+            total, rows = 0.0, []
+            for outcome, theta in zip(group.outcomes, group.split(part), strict=True):
+                if outcome.closed_form:
+                    total, row = total + outcome.log_density(theta, block), ()
+                else:
+                    density, *row = outcome.derivatives(theta, block)
+                    total = total + density
+                rows.append(row)
+            densities.append(total)
+            derivatives.append(rows)
+        post = _posterior(mixture, gate, densities, block)
+        weighted = block.weight * post.responsibility
+        experts, start = [], 0
+        for group, part, rows in zip(mixture.groups, parts, derivatives, strict=True):
+            unit_weight = weighted[start : start + group.copies] + epsilon * block.weight
+            weight = to_rows(unit_weight, block)
+            experts.append(_outcome_statistics(group, part, rows, weight, block))
+            start += group.copies
+        prior = sum(jnp.sum(_weigh(block.weight, density)) for density in densities)
+        gradient, information = _gate_statistics(mixture.gate, post, weighted, block)
+        value = jnp.sum(_weigh(block.weight, post.log_marginal))
+        return Pieces(value, jnp.sum(weighted, axis=1), prior, gradient, information, tuple(experts))
+
+    return reduce(statistic, design)
+
+
+def _outcome_statistics(group: Experts, part: Array, rows: list, weight: Array, block: Design) -> tuple:
+    statistics = []
+    for outcome, theta, row in zip(group.outcomes, group.split(part), rows, strict=True):
+        if outcome.closed_form:
+            statistics.append(outcome.moments(weight, theta, block))
+        else:
+            score, curvature = row
+            statistics.append(
+                (outcome.gradient(weight, score, block), outcome.contract(weight, curvature, block))
+            )
+    return tuple(statistics)
+
+
+def _gate_statistics(gate: Gate, post: Posterior, weighted: Array, block: Design) -> tuple[Array, Array]:
+    """Gradient and complete-data information of the multinomial logit with soft responses."""
+    if not gate.columns or gate.classes == 1:
+        return jnp.zeros(gate.shape), jnp.zeros((gate.classes - 1, gate.classes - 1, *gate.shape[1:] * 2))
+    columns = gate.covariates(block)
+    probability = jnp.exp(post.log_gate[1:])
+    gradient = (weighted[1:] - block.weight * probability) @ columns.T
+    return gradient, _multinomial_information(probability, block.weight, columns)
+
+
+def _multinomial_information(probability: Array, weight: Array, columns: Array) -> Array:
+    """sum_i w_i (diag p_i - p_i p_i') (x) v_i v_i', (class, class, column, column)."""
+    count, width = probability.shape[0], columns.shape[0]
+    spread = jnp.eye(count)[:, :, None] * probability - probability[:, None] * probability[None]
+    products = (columns[:, None] * columns[None]).reshape(width * width, -1)
+    total = (weight * spread).reshape(count * count, -1) @ products.T
+    return total.reshape(count, count, width, width)
+
+
+class Louis(NamedTuple):
+    """Blocks of Louis' identity, summed over units; `fit.problem` puts them together.
+
+    `own[g]` (expert, width, width) = sum r S S'; `cross[g]` (expert, width, column) = sum r S v';
+    `gate_own` (class - 1, column, column) = sum r v v';
+    `mixed` (phi, phi) = sum sbar sbar' with sbar = (r_k S_k ..., r_k v ...).
+    """
+
+    pieces: Pieces
+    gradients: tuple[Array, ...]
+    own: tuple[Array, ...]
+    cross: tuple[Array, ...]
+    gate_own: Array
+    mixed: Array
+
+
+def _block_scores(mixture: Mixture, phi: Array, block: Design) -> tuple[Posterior, list, list, list]:
+    """Posterior; unit scores (expert, width, unit), row derivatives and log densities of each group."""
+    parts, gate = mixture.split(phi)
+    densities, scores, rows = [], [], []
+    for group, part in zip(mixture.groups, parts, strict=True):
+        total, unit_scores, derivatives = 0.0, [], []
+        for outcome, theta in zip(group.outcomes, group.split(part), strict=True):
+            density, score, curvature = outcome.derivatives(theta, block)
+            total = total + density
+            unit_scores.append(outcome.unit_scores(score, block))
+            derivatives.append((score, curvature))
+        densities.append(total)
+        scores.append(unit_scores[0] if len(unit_scores) == 1 else jnp.concatenate(unit_scores, axis=1))
+        rows.append(derivatives)
+    return _posterior(mixture, gate, densities, block), scores, rows, densities
+
+
+def _mean_scores(mixture: Mixture, post: Posterior, scores: list, block: Design) -> Array:
+    """sbar (phi, unit) up to the gate's constant: (r_k S_k for every expert, r_k v for classes 2, 3, ...)."""
+    mean, start = [], 0
+    for score in scores:
+        responsibility = post.responsibility[start : start + score.shape[0]]
+        mean.append((responsibility[:, None] * score).reshape(-1, score.shape[-1]))
+        start += score.shape[0]
+    if mixture.gate.columns and mixture.classes > 1:
+        columns = mixture.gate.covariates(block)
+        gate = post.responsibility[1:, None] * columns
+        mean.append(gate.reshape(-1, gate.shape[-1]))
+    return jnp.concatenate(mean)
+
+
+@partial(jax.jit, static_argnums=0)
+def louis(mixture: Mixture, phi: Array, design: Design, epsilon: Array) -> Louis:
+    """Log-likelihood, gradient and the parts of the observed information at phi."""
+
+    def statistic(block: Design) -> Louis:
+        post, scores, rows, densities = _block_scores(mixture, phi, block)
+        weighted = block.weight * post.responsibility
+        columns = mixture.gate.covariates(block)
+        gradients, own, cross, experts, start = [], [], [], [], 0
+        for group, score, derivatives in zip(mixture.groups, scores, rows, strict=True):
+            weight = weighted[start : start + group.copies]
+            gradients.append(jnp.einsum("kn,kwn->kw", weight + epsilon * block.weight, score))
+            heavy = weight[:, None] * score
+            own.append(jnp.einsum("kvn,kwn->kvw", heavy, score))
+            cross.append(jnp.einsum("kwn,qn->kwq", heavy, columns))
+            by_row = to_rows(weight + epsilon * block.weight, block)
+            experts.append(
+                tuple(
+                    outcome.contract(by_row, curvature, block)
+                    for outcome, (_, curvature) in zip(group.outcomes, derivatives, strict=True)
+                )
+            )
+            start += group.copies
+        mean = _mean_scores(mixture, post, scores, block)
+        prior = sum(jnp.sum(_weigh(block.weight, density)) for density in densities)
+        gradient, information = _gate_statistics(mixture.gate, post, weighted, block)
+        value = jnp.sum(_weigh(block.weight, post.log_marginal))
+        pieces = Pieces(value, jnp.sum(weighted, axis=1), prior, gradient, information, tuple(experts))
+        gate_own = jnp.einsum("gn,qn,sn->gqs", weighted[1:], columns, columns)
+        mixed = (block.weight * mean) @ mean.T
+        return Louis(pieces, tuple(gradients), tuple(own), tuple(cross), gate_own, mixed)
+
+    return reduce(statistic, design)
+
+
+@partial(jax.jit, static_argnums=0)
+def unit_scores(mixture: Mixture, phi: Array, design: Design) -> Array:
+    """d log p(y_i) / d phi of every unit, (block, phi, unit)."""
+
+    def scores(block: Design) -> Array:
+        post, experts, _, _ = _block_scores(mixture, phi, block)
+        mean = _mean_scores(mixture, post, experts, block)
+        if not mixture.gate.columns or mixture.classes == 1:
+            return mean
+        gate = jnp.exp(post.log_gate[1:])[:, None] * mixture.gate.covariates(block)
+        gate = gate.reshape(-1, gate.shape[-1])
+        return mean.at[-gate.shape[0] :].add(-gate)
+
+    return each(scores, design)
+
+
+@partial(jax.jit, static_argnums=0)
+def expert_means(mixture: Mixture, phi: Array, design: Design) -> tuple[tuple[Array, ...], ...]:
+    """E[y | x, expert], group -> outcome -> (block, expert, outcome, ..., row)."""
+
+    def means(block: Design) -> tuple[tuple[Array, ...], ...]:
+        parts, _ = mixture.split(phi)
+        return tuple(
+            tuple(
+                jax.vmap(jax.vmap(lambda *eta, family=outcome.family: family.mean(eta)))(
+                    *[
+                        jnp.broadcast_to(value, (*value.shape[:-1], block.columns.shape[-1]))
+                        for value in outcome.predictors(theta, block)
+                    ]
+                )
+                for outcome, theta in zip(group.outcomes, group.split(part), strict=True)
+            )
+            for group, part in zip(mixture.groups, parts, strict=True)
+        )
+
+    return each(means, design)
+
+
+@partial(jax.jit, static_argnums=0)
+def expert_predictors(mixture: Mixture, phi: Array, design: Design) -> tuple[tuple[Array, ...], ...]:
+    """Linear predictors, group -> outcome -> (block, expert, outcome, P, row)."""
+
+    def predictors(block: Design) -> tuple[tuple[Array, ...], ...]:
+        parts, _ = mixture.split(phi)
+        rows = block.columns.shape[-1]
+        return tuple(
+            tuple(
+                jnp.stack(
+                    [
+                        jnp.broadcast_to(value, (*value.shape[:-1], rows))
+                        for value in outcome.predictors(theta, block)
+                    ],
+                    axis=2,
+                )
+                for outcome, theta in zip(group.outcomes, group.split(part), strict=True)
+            )
+            for group, part in zip(mixture.groups, parts, strict=True)
+        )
+
+    return each(predictors, design)
+
+
+@partial(jax.jit, static_argnums=0)
+def gate_log_probability(mixture: Mixture, phi: Array, design: Design) -> Array:
+    """log pi of every unit, (block, class, unit)."""
+    return each(lambda block: mixture.gate.log_probability(mixture.split(phi)[1], block), design)

@@ -1,0 +1,39 @@
+"""Errors and warnings of the package: each message says what came, what was expected and what to try."""
+
+from sklearn.exceptions import ConvergenceWarning as _SklearnConvergenceWarning
+
+
+class MixstatError(Exception):
+    """Base of the package's errors."""
+
+
+class DataError(MixstatError, ValueError):
+    """The data do not suit the model: names the column, the rows or the weight at fault."""
+
+
+class FormulaError(MixstatError, ValueError):
+    """A formula was refused, or cannot be evaluated on the data."""
+
+
+class UnseenLevelError(DataError):
+    """New data hold a level of a categorical column that was not there in fit."""
+
+
+class ConvergenceWarning(_SklearnConvergenceWarning):
+    """The reported solution is not certified as a maximum."""
+
+
+class LocalOptimumWarning(UserWarning):
+    """Starts disagree: the best likelihood was reached only once among several optima."""
+
+
+class SingularHessianWarning(ConvergenceWarning):
+    """The information is not positive definite: some standard errors do not exist."""
+
+
+class EmptyComponentWarning(ConvergenceWarning):
+    """An expert lost (nearly) all of its units."""
+
+
+class CollinearityWarning(UserWarning):
+    """Some columns are linear combinations of others and were not estimated."""

@@ -1,0 +1,47 @@
+"""Solving with an information matrix that may be badly scaled, singular or not positive definite."""
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+FLOOR = 1e-10
+"""Relative eigenvalue (of the matrix scaled to unit diagonal) under which a direction counts as flat."""
+
+
+def unit_diagonal(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(matrix scaled to a diagonal of +-1, scale) with matrix = scaled * outer(scale, scale)."""
+    scale = np.sqrt(np.abs(np.diag(matrix)))
+    scale = np.where(scale > 0, scale, 1.0)
+    return matrix / np.outer(scale, scale), scale
+
+
+def solve_ascent(information: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray, bool]:
+    """(step, whether the information is positive definite). The step is an ascent direction in any case."""
+    if not len(gradient):
+        return gradient, True
+    scaled, scale = unit_diagonal(information)
+    try:
+        factor = cho_factor(scaled, lower=True, check_finite=False)
+        if np.min(np.diag(factor[0])) > np.sqrt(FLOOR):
+            return cho_solve(factor, gradient / scale, check_finite=False) / scale, True
+    except np.linalg.LinAlgError:
+        pass
+    values, vectors = np.linalg.eigh(scaled)
+    bounded = np.maximum(np.abs(values), 1e-6)
+    return (vectors @ ((vectors.T @ (gradient / scale)) / bounded)) / scale, bool(values[0] > FLOOR)
+
+
+def invert(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(inverse, flat) where `flat` marks parameters without a standard error: NaN rows and columns of the inverse.
+
+    A parameter has none if it loads on an eigenvector of the scaled information whose eigenvalue is not positive.
+    """
+    if not len(information):
+        return information, np.zeros(0, dtype=bool)
+    scaled, scale = unit_diagonal(information)
+    values, vectors = np.linalg.eigh(scaled)
+    sound = values > FLOOR
+    flat = (np.abs(vectors[:, ~sound]) > 1e-4).any(axis=1)
+    inverse = (vectors[:, sound] / values[sound]) @ vectors[:, sound].T / np.outer(scale, scale)
+    inverse[flat] = np.nan
+    inverse[:, flat] = np.nan
+    return inverse, flat

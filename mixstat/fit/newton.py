@@ -1,0 +1,81 @@
+"""Newton's method on the observed likelihood with Louis' exact information; proximal where a lasso stands.
+
+A step that does not ascend is halved; where the information is not positive definite its eigenvalues are made so.
+Convergence is the Newton decrement g' I^-1 g (for a lasso its proximal counterpart), never a small change of the
+likelihood.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mixstat.fit.linear_algebra import solve_ascent
+from mixstat.fit.problem import Evaluation, Problem
+from mixstat.fit.proximal import optimality_residual, solve_lasso
+
+HALVINGS = 30
+
+
+class NewtonResult(NamedTuple):
+    """The last evaluation, the decrement there, and why Newton stopped."""
+
+    at: Evaluation
+    decrement: float
+    iterations: int
+    converged: bool
+    definite: bool
+
+
+def newton(problem: Problem, theta: np.ndarray, *, tol: float, max_iter: int) -> NewtonResult:
+    """Maximise the objective from `theta` until the decrement is below `tol` with a positive definite information.
+
+    After convergence one more full step is taken if it does not fall, so that the gradient is at rounding level.
+    """
+    current = problem.evaluate(theta)
+    decrement, definite, iteration = np.inf, False, 0
+    for iteration in range(max_iter):
+        step, definite = _step(problem, current)
+        decrement = _decrement(current, step)
+        following = _search(problem, current, step)
+        if decrement < tol and definite:
+            return _finish(problem, following or current, iteration, tol)
+        if following is None:
+            break
+        current = following
+    step, definite = _step(problem, current)
+    decrement = _decrement(current, step)
+    rounding = 1e-13 * (1 + abs(current.objective))
+    return NewtonResult(current, decrement, iteration, definite and decrement < max(tol, rounding), definite)
+
+
+def _finish(problem: Problem, at: Evaluation, iteration: int, tol: float) -> NewtonResult:
+    step, definite = _step(problem, at)
+    decrement = _decrement(at, step)
+    return NewtonResult(at, decrement, iteration + 1, definite and decrement < tol, definite)
+
+
+def _step(problem: Problem, at: Evaluation) -> tuple[np.ndarray, bool]:
+    step, definite = solve_ascent(at.information, at.gradient)
+    if problem.penalty.is_smooth:
+        return step, definite
+    return solve_lasso(at.information, at.gradient, at.theta, problem.penalty.lasso), definite
+
+
+def _decrement(at: Evaluation, step: np.ndarray) -> float:
+    """g' I^-1 g, written as d' I d so that it also serves the proximal step."""
+    return float(abs(step @ at.information @ step)) if len(step) else 0.0
+
+
+def _search(problem: Problem, current: Evaluation, step: np.ndarray) -> Evaluation | None:
+    """The first of step, step/2, step/4, ... that does not lower the objective beyond rounding."""
+    slack = 1e-13 * (1 + abs(current.objective))
+    for halving in range(HALVINGS):
+        trial = problem.evaluate(current.theta + step * 0.5**halving)
+        if np.isfinite(trial.objective) and trial.objective >= current.objective - slack:
+            return trial
+    return None
+
+
+def stationarity(problem: Problem, at: Evaluation) -> np.ndarray:
+    """Gradient of the objective, or the KKT residual where a lasso stands, (theta,)."""
+    return optimality_residual(at.gradient, at.theta, problem.penalty.lasso)

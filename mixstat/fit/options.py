@@ -1,0 +1,27 @@
+"""Options of a fit."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to search and when to stop.
+
+    `algorithm`: "newton" (EM, then Newton; `tol` bounds the Newton decrement), "em" or "squarem" (`tol` bounds the
+    gain of the mean log-likelihood in a step, as in scikit-learn's mixtures).
+    """
+
+    n_init: int = 20
+    tol: float = 1e-9
+    max_iter: int = 500
+    algorithm: str = "newton"
+    verbose: int = 1
+    short_em: int = 15
+    """EM steps that every start is given."""
+    screen_above: int = 20_000
+    """Above this number of units, starts are run on a random subset of `screen_units`."""
+    screen_units: int = 5_000
+    carry: int = 3
+    """Distinct optima of the subset that are carried to all units."""
+    polish_size: int = 2_000_000
+    """All starts are carried to a maximum where units x coefficients is below this; else the best five."""

@@ -1,0 +1,35 @@
+"""A progress bar that shows only when a fit takes more than a second."""
+
+from typing import Any
+
+from mixstat.fit.options import Options
+
+
+class Progress:
+    """Stages of a fit on one tqdm bar; does nothing when silent."""
+
+    def __init__(self, silent: bool):
+        self.silent = silent
+        self.bar: Any = None
+
+    def begin(self, stage: str, total: int) -> None:
+        self.close()
+        if not self.silent and total > 1:
+            from tqdm.auto import tqdm
+
+            self.bar = tqdm(total=total, desc=stage, delay=1.0, leave=False)
+
+    def advance(self, log_likelihood: float) -> None:
+        if self.bar is not None:
+            self.bar.set_postfix(log_likelihood=f"{log_likelihood:.3f}", refresh=False)
+            self.bar.update()
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def progress(options: Options) -> Progress:
+    """The bar of one fit: silent when `verbose` is 0."""
+    return Progress(options.verbose < 1)

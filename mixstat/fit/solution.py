@@ -1,0 +1,44 @@
+"""Solution: what a fit found and how sure it is, as data."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Start(NamedTuple):
+    """One start: where it came from, the log-likelihood it reached, and how many starts reached the same optimum."""
+
+    kind: str
+    log_likelihood: float
+    objective: float
+    status: str
+    hits: int
+    iterations: int
+
+
+class Verdict(NamedTuple):
+    """Whether a solution is a clean maximum; `status` is a sentence with advice."""
+
+    converged: bool
+    spurious: bool
+    status: str
+
+
+class Solution(NamedTuple):
+    """The reported optimum, on the standardised scale.
+
+    `gradient` is of the objective that was maximised; `information` (theta, theta) that of the unpenalised
+    log-likelihood; `decrement` the Newton decrement g' I^-1 g.
+    """
+
+    theta: np.ndarray
+    phi: np.ndarray
+    log_likelihood: float
+    objective: float
+    gradient: np.ndarray
+    decrement: float
+    information: np.ndarray
+    class_weight: np.ndarray
+    verdict: Verdict
+    starts: tuple[Start, ...]
+    iterations: int

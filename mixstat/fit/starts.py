@@ -1,0 +1,69 @@
+"""Starts: partitions of the units from which EM begins.
+
+A start is an array of labels (unit,) in 0..K-1, or -1 for units that the first M-step ignores: k-means on responses
+and predictors, random hard assignments, and random subsets (one small subset an expert).
+"""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from scipy.cluster.vq import kmeans2
+
+Partition = Callable[[np.random.Generator, np.ndarray, np.ndarray, int], np.ndarray]
+KMEANS_UNITS = 20_000
+
+
+def kmeans(rng: np.random.Generator, features: np.ndarray, weight: np.ndarray, experts: int) -> np.ndarray:
+    """Labels by k-means (k-means++ seeds) on standardised features (unit, feature)."""
+    chosen = _sample(rng, weight, KMEANS_UNITS)
+    if len(chosen) < experts:
+        return random_assignment(rng, features, weight, experts)
+    scale = features[chosen].std(axis=0)
+    scaled = (features - features[chosen].mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+    seeds = _plus_plus(rng, scaled[chosen], experts)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an empty cluster is only a poor start
+        centres, _ = kmeans2(scaled[chosen], seeds, iter=10, minit="matrix")
+    distance = -2 * scaled @ centres.T + (centres**2).sum(axis=1)
+    return np.argmin(distance, axis=1)
+
+
+def _plus_plus(rng: np.random.Generator, points: np.ndarray, count: int) -> np.ndarray:
+    centres = [points[rng.integers(len(points))]]
+    distance = np.full(len(points), np.inf)
+    for _ in range(count - 1):
+        distance = np.minimum(distance, ((points - centres[-1]) ** 2).sum(axis=1))
+        total = distance.sum()
+        index = rng.choice(len(points), p=distance / total) if total > 0 else rng.integers(len(points))
+        centres.append(points[index])
+    return np.array(centres)
+
+
+def random_assignment(rng: np.random.Generator, features: np.ndarray, weight: np.ndarray, experts: int) -> np.ndarray:
+    """Every unit to an expert at random."""
+    return rng.integers(experts, size=len(weight))
+
+
+def random_subsets(rng: np.random.Generator, features: np.ndarray, weight: np.ndarray, experts: int) -> np.ndarray:
+    """A small random subset of the units to each expert, the others to none."""
+    size = max(2 * features.shape[1] + 2, len(weight) // 20)
+    labels = np.full(len(weight), -1)
+    chosen = _sample(rng, weight, size * experts)
+    labels[chosen] = np.arange(len(chosen)) % experts
+    return labels
+
+
+def _sample(rng: np.random.Generator, weight: np.ndarray, size: int) -> np.ndarray:
+    """At most `size` units of positive weight, without replacement, in random order."""
+    alive = np.flatnonzero(weight > 0)
+    return rng.permutation(alive)[:size]
+
+
+SCHEDULE: tuple[tuple[str, Partition], ...] = (
+    ("k-means", kmeans),
+    ("random", random_assignment),
+    ("subsets", random_subsets),
+    ("random", random_assignment),
+)
+"""Kinds of starts in turn: start 0 is k-means, 1 random, 2 random subsets, 3 random, 4 k-means, ..."""

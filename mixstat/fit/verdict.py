@@ -1,0 +1,113 @@
+"""Verdict: is this a maximum, and one to trust? In words, with advice.
+
+Flags follow what was found in practice: experts that hold fewer units than they have parameters, an expert many times
+more concentrated than the others on few units (a spike of the unbounded likelihood), a gate that separates.
+"""
+
+import jax
+import numpy as np
+
+from mixstat.core.mixture import gate_log_probability, posterior
+from mixstat.fit.linear_algebra import unit_diagonal
+from mixstat.fit.problem import Evaluation, Problem
+from mixstat.fit.solution import Verdict
+
+CONCENTRATION = np.log(50.0)
+"""Mean log-density of an expert's own units above the others', from which it counts as a spike (scale ratio 0.02)."""
+SEPARATION = 15.0
+"""Largest gate predictor (standardised scale), from which the gate counts as separated."""
+
+
+def judge(problem: Problem, at: Evaluation, information: np.ndarray, converged: bool, decrement: float) -> Verdict:
+    """The verdict on an evaluated point; `information` is that of the unpenalised likelihood."""
+    complaints = []
+    small = _small_experts(problem, at.class_weight)
+    spikes = _spikes(problem, at.theta, at.class_weight)
+    if len(small):
+        complaints.append(
+            f"expert {_names(small)} collapsed: it holds fewer units than it has parameters; "
+            "reduce n_experts, share parameters, or raise n_init"
+        )
+    elif len(spikes):
+        complaints.append(
+            f"expert {_names(spikes)} is a spike on few units (an artefact of the unbounded likelihood); "
+            "raise scale_penalty or share the scale"
+        )
+    separated = _gate_range(problem, at.theta) > SEPARATION
+    if separated:
+        complaints.append(
+            "the gate separates the classes perfectly for some units, so its coefficients grow without bound; "
+            "drop a gate covariate or set gate_penalty"
+        )
+    if not separated and _is_singular(information):
+        complaints.append(
+            "the information is singular, so some standard errors do not exist; "
+            "fewer experts or covariates, shared or fixed parameters may help"
+        )
+    if not converged:
+        complaints.append(f"not converged (Newton decrement {decrement:.1e}); raise max_iter or n_init")
+    spurious = bool(len(small) or len(spikes))
+    status = "; ".join(complaints) if complaints else "converged: a maximum with positive definite information"
+    return Verdict(converged and not spurious, spurious, status)
+
+
+def _names(experts: np.ndarray) -> str:
+    return ", ".join(str(index + 1) for index in experts)
+
+
+def _small_experts(problem: Problem, class_weight: np.ndarray) -> np.ndarray:
+    """Experts whose expected units (scaled to the number of units) are fewer than own free parameters + 1."""
+    mixture = problem.mixture
+    if mixture.classes == 1:
+        return np.array([], dtype=int)
+    counts = np.bincount(problem.ties.index[problem.ties.free], minlength=problem.ties.size)
+    weight = np.asarray(problem.design.weight)
+    size = class_weight * np.count_nonzero(weight) / max(weight.sum(), 1e-300)
+    index, needed = 0, []
+    for group in mixture.groups:
+        own = problem.ties.index[index : index + group.copies * group.width].reshape(group.copies, group.width)
+        needed.extend(int(np.sum((row >= 0) & (counts[row] == 1))) for row in own)
+        index += group.copies * group.width
+    rows_per_unit = _rows_per_unit(problem)
+    return np.flatnonzero(size[: mixture.experts] * rows_per_unit < np.minimum(np.array(needed), 200) + 1)
+
+
+def _rows_per_unit(problem: Problem) -> float:
+    design = problem.design
+    items = sum(outcome.count for outcome in problem.mixture.groups[0].outcomes)
+    if design.unit is None:
+        return float(items)
+    weight = np.asarray(design.weight)
+    rows = np.count_nonzero(np.take_along_axis(weight, np.asarray(design.unit), axis=1))
+    return items * rows / max(np.count_nonzero(weight), 1)
+
+
+def _spikes(problem: Problem, theta: np.ndarray, class_weight: np.ndarray) -> np.ndarray:
+    mixture = problem.mixture
+    unbounded = any(outcome.family.unbounded for group in mixture.groups for outcome in group.outcomes)
+    if not unbounded or mixture.experts == 1:
+        return np.array([], dtype=int)
+    post = jax.tree.map(np.asarray, posterior(mixture, problem.ties.expand(theta), problem.design))
+    weight = np.asarray(problem.design.weight)[:, None] * post.responsibility[:, : mixture.experts]
+    density = np.where(weight > 0, post.log_expert[:, : mixture.experts], 0.0)
+    average = (weight * density).sum(axis=(0, 2)) / np.maximum(class_weight[: mixture.experts], 1e-300)
+    others = np.array([np.median(np.delete(average, k)) for k in range(len(average))])
+    share = class_weight[: mixture.experts] / class_weight.sum()
+    return np.flatnonzero((average - others > CONCENTRATION * _rows_per_unit(problem)) & (share < 0.1))
+
+
+def _gate_range(problem: Problem, theta: np.ndarray) -> float:
+    """Largest |log pi_k - log pi_1| over units."""
+    mixture = problem.mixture
+    if len(mixture.gate.columns) < 2 or mixture.classes == 1:
+        return 0.0
+    log_gate = np.asarray(gate_log_probability(mixture, problem.ties.expand(theta), problem.design))
+    alive = np.asarray(problem.design.weight) > 0
+    spread = np.abs(log_gate - log_gate[:, :1]).max(axis=1)
+    return float(np.quantile(spread[alive], 0.9)) if alive.any() else 0.0
+
+
+def _is_singular(information: np.ndarray) -> bool:
+    if not len(information):
+        return False
+    return float(np.linalg.eigvalsh(unit_diagonal(information)[0])[0]) < 1e-10
