@@ -61,6 +61,8 @@ class Family:
     """Whether the density is a probability mass function."""
     unbounded: ClassVar[bool] = False
     """Whether a mixture's likelihood is unbounded (a scale may shrink to a point), so that the scale penalty applies."""
+    safe_value: ClassVar[float] = 0.0
+    """A valid response, put where one is missing so that every density stays finite."""
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

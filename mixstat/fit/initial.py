@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mixstat.core.design import Data, Layout
+from mixstat.core.design import Data
 from mixstat.core.expert import Outcome
 from mixstat.core.mixture import Mixture
 from mixstat.fit.em import ascend
@@ -13,7 +13,7 @@ HELD = -1e30
 """Log prior of the classes a unit is kept out of: finite, so that nothing is NaN."""
 
 
-def from_labels(problem: Problem, data: Data, layout: Layout, labels: np.ndarray) -> np.ndarray:
+def from_labels(problem: Problem, data: Data, labels: np.ndarray) -> np.ndarray:
     """theta at the M-step of a partition (unit,), -1 for units left out."""
     mixture = problem.mixture
     labels = _admissible(data, labels, mixture.experts)
@@ -24,7 +24,7 @@ def from_labels(problem: Problem, data: Data, layout: Layout, labels: np.ndarray
     prior[labels, np.arange(len(labels))] = 0.0
     prior[:, labels < 0] = data.prior[:, labels < 0]
     weight = np.where(labels >= 0, data.weight, 0.0)
-    held = problem.replace(prior=layout.place_units(prior), weight=layout.place_units(weight))
+    held = problem.replace(prior=problem.layout.place_units(prior), weight=problem.layout.place_units(weight))
     closed = all(outcome.closed_form for group in mixture.groups for outcome in group.outcomes)
     current = held.expect(theta)
     for _ in range(1 if closed else HELD_STEPS):

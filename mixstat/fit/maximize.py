@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixstat.core.design import Data, Layout
-from mixstat.core.mixture import Mixture
+from mixstat.core.design import Data
+from mixstat.core.mixture import Mixture, posterior
 from mixstat.fit.em import em, squarem
 from mixstat.fit.initial import from_labels
 from mixstat.fit.newton import newton, stationarity
@@ -44,22 +44,35 @@ class Model(NamedTuple):
     features: np.ndarray
 
 
+class Found(NamedTuple):
+    """A solution, whether the search was interrupted, the problem, and (unit, class) responsibilities."""
+
+    solution: Solution
+    interrupted: bool
+    problem: Problem
+    responsibility: np.ndarray
+
+
 def maximize(
-    model: Model, options: Options, rng: np.random.Generator, *, start: np.ndarray | None = None
-) -> tuple[Solution, bool]:
-    """(solution, whether it was interrupted). `start` is theta, or labels (unit,) of integers, to begin from alone."""
-    layout = model.data.layout()
-    problem = Problem(model.mixture, model.data.pack(layout), model.ties, model.penalty)
+    model: Model,
+    options: Options,
+    rng: np.random.Generator,
+    *,
+    start: np.ndarray | None = None,
+    keep_order: bool = False,
+) -> Found:
+    """Search from many starts, or from `start` alone: theta, or labels (unit,) of integers."""
+    problem = Problem(model.mixture, model.data, model.ties, model.penalty)
     interrupted, candidates = False, []
     bar = progress(options)
     try:
         if model.mixture.classes == 1 or start is not None:
-            theta = _given(problem, model.data, layout, start)
+            theta = _given(problem, model.data, start)
             candidates.append(_short(problem, "given" if start is not None else "moments", theta, options))
         elif len(model.data.weight) > options.screen_above:
             _screen(model, problem, options, rng, candidates, bar)
         else:
-            _search(problem, model, layout, options, rng, candidates, bar)
+            _search(problem, model, options, rng, candidates, bar)
         candidates = _carry(problem, candidates, options, bar)
     except KeyboardInterrupt:
         interrupted = True
@@ -67,14 +80,19 @@ def maximize(
             raise
     finally:
         bar.close()
-    return _conclude(problem, candidates, options, interrupted), interrupted
+    solution = _conclude(problem, candidates, options, interrupted=interrupted, keep_order=keep_order)
+    return Found(solution, interrupted, problem, _responsibility(problem, solution))
 
 
-def _given(problem: Problem, data: Data, layout: Layout, start: np.ndarray | None) -> np.ndarray:
+def _responsibility(problem: Problem, solution: Solution) -> np.ndarray:
+    return problem.layout.read_units(posterior(problem.mixture, solution.phi, problem.design).responsibility).T
+
+
+def _given(problem: Problem, data: Data, start: np.ndarray | None) -> np.ndarray:
     if start is not None and not np.issubdtype(start.dtype, np.integer):
         return start
     labels = np.zeros(len(data.weight), dtype=np.int64) if start is None else start
-    return from_labels(problem, data, layout, labels)
+    return from_labels(problem, data, labels)
 
 
 def _short(problem: Problem, kind: str, theta: np.ndarray, options: Options) -> Candidate:
@@ -86,7 +104,6 @@ def _short(problem: Problem, kind: str, theta: np.ndarray, options: Options) -> 
 def _search(
     problem: Problem,
     model: Model,
-    layout: Layout,
     options: Options,
     rng: np.random.Generator,
     candidates: list[Candidate],
@@ -97,7 +114,7 @@ def _search(
     for index in range(options.n_init):
         kind, partition = SCHEDULE[index % len(SCHEDULE)]
         labels = partition(rng, model.features, model.data.weight, model.mixture.experts)
-        theta = from_labels(problem, model.data, layout, labels)
+        theta = from_labels(problem, model.data, labels)
         candidates.append(_short(problem, kind, theta, options))
         bar.advance(max(c.log_likelihood for c in candidates))
 
@@ -114,15 +131,14 @@ def _screen(
     alive = np.flatnonzero(model.data.weight > 0)
     units = np.sort(rng.permutation(alive)[: options.screen_units])
     part = model.data.take(units)
-    layout = part.layout()
     ratio = model.data.weight.sum() / part.weight.sum()
     penalty = Penalty(
         model.penalty.ridge / ratio, model.penalty.lasso / ratio, model.penalty.epsilon * ratio**2
     )
-    small = Problem(model.mixture, part.pack(layout), model.ties, penalty)
+    small = Problem(model.mixture, part, model.ties, penalty)
     found: list[Candidate] = []
     subset = model._replace(data=part, penalty=penalty, features=model.features[units])
-    _search(small, subset, layout, options, rng, found, bar)
+    _search(small, subset, options, rng, found, bar)
     for candidate in _carry(small, found, options, bar):
         same = next((c for c in candidates if np.array_equal(c.theta, candidate.theta)), None)
         at = same or problem.expect(candidate.theta)
@@ -218,10 +234,12 @@ def _table(candidates: list[Candidate]) -> tuple[Start, ...]:
     return tuple(rows)
 
 
-def _conclude(problem: Problem, candidates: list[Candidate], options: Options, interrupted: bool) -> Solution:
+def _conclude(
+    problem: Problem, candidates: list[Candidate], options: Options, *, interrupted: bool, keep_order: bool
+) -> Solution:
     """Order the experts, settle in the ordered parametrisation, and judge with the unpenalised information."""
     best = _best(candidates)
-    theta = order_classes(problem, best.theta)
+    theta = best.theta if keep_order else order_classes(problem, best.theta)
     if options.algorithm == "newton":
         found = newton(problem, theta, tol=options.tol, max_iter=0 if interrupted else options.max_iter)
         at, decrement, converged = found.at, found.decrement, found.converged

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.design import Design
+from mixstat.core.design import Data, Design
 from mixstat.core.expert import Experts
 from mixstat.core.mixture import Louis, Mixture, Pieces, complete_statistics, louis
 from mixstat.fit.linear_algebra import solve_ascent
@@ -38,14 +38,15 @@ class Evaluation(NamedTuple):
 class Problem:
     """A mixture, its data on the device, its ties and penalty: what the drivers of `fit` maximise."""
 
-    def __init__(self, mixture: Mixture, design: Design, ties: Ties, penalty: Penalty):
+    def __init__(self, mixture: Mixture, data: Data, ties: Ties, penalty: Penalty):
         self.mixture, self.ties, self.penalty = mixture, ties, penalty
-        self.design: Design = jax.tree.map(jnp.asarray, design)
+        self.layout = data.layout()
+        self.design: Design = jax.tree.map(jnp.asarray, data.pack(self.layout))
 
     def replace(self, **leaves: np.ndarray) -> "Problem":
         """The same problem with other weights or priors."""
         other = object.__new__(Problem)
-        other.mixture, other.ties, other.penalty = self.mixture, self.ties, self.penalty
+        other.mixture, other.ties, other.penalty, other.layout = self.mixture, self.ties, self.penalty, self.layout
         other.design = self.design._replace(**{name: jnp.asarray(leaf) for name, leaf in leaves.items()})
         return other
 

@@ -161,9 +161,7 @@ def _contrast(name: str, *arguments: Any, **options: Any) -> Any:
 
 _ONE = ("log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "abs", "sin", "cos", "tanh", "floor")
 _SPLINE_OPTIONS = frozenset({"df", "knots", "lower_bound", "upper_bound", "constraints", "extrapolation"})
-_BS_OPTIONS = frozenset(
-    {"df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound", "extrapolation"}
-)
+_BS_OPTIONS = frozenset({"df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound", "extrapolation"})
 _CONTRASTS: Mapping[str, tuple[int, frozenset[str]]] = {
     "Treatment": (1, frozenset({"reference"})),
     "Sum": (0, frozenset()),
@@ -182,7 +180,9 @@ _CONTRASTS: Mapping[str, tuple[int, frozenset[str]]] = {
 def _builtin() -> dict[str, Function]:
     made = [Function(p + n, getattr(np, n), "elementwise", (1, 1)) for n in _ONE for p in ("", "np.")]
     made += [Function("np.square", np.square, "elementwise", (1, 1)), Function("I", _identity, "elementwise", (1, 1))]
-    made += [Function(p + n, getattr(np, n), "elementwise", (2, 2)) for n in ("minimum", "maximum") for p in ("", "np.")]
+    made += [
+        Function(p + n, getattr(np, n), "elementwise", (2, 2)) for n in ("minimum", "maximum") for p in ("", "np.")
+    ]
     made += [Function(p + "where", _where, "elementwise", (3, 3)) for p in ("", "np.")]
     made += [Function(n, partial(_spline, n), "transform", (1, 3), _SPLINE_OPTIONS, True) for n in ("cr", "cs", "cc")]
     scale = frozenset({"center", "scale", "ddof"})

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import difflib
+import keyword
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from mixstat.exceptions import FormulaError
 from mixstat.formula import transforms
 
 MAX_NODES = 500
+MAX_DEPTH = 100
 MAX_CONSTANT = 1e15
 MAX_STRING = 200
 MAX_POWER = 100
@@ -27,7 +30,7 @@ ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Po
 LOGICAL = (ast.BitAnd, ast.BitOr)
 UNARY = (ast.UAdd, ast.USub, ast.Not, ast.Invert)
 COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
-_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`([^`]*)`", re.DOTALL)
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*(?:\"|$)|'(?:\\.|[^'\\])*(?:'|$)|`([^`]*)`", re.DOTALL)
 _LAG = re.compile(r"lag\((.+), (-?\d+)\)", re.DOTALL)
 
 
@@ -41,8 +44,9 @@ class Expression:
 
 
 def quoted(name: str) -> str:
-    """The column's name as it stands in an expression: back-quoted unless it is a plain identifier."""
-    return name if name.isidentifier() else f"`{name}`"
+    """The column's name as it stands in an expression: back-quoted unless Python's parser would keep it as it is."""
+    plain = name.isidentifier() and not keyword.iskeyword(name) and unicodedata.normalize("NFKC", name) == name
+    return name if plain else f"`{name}`"
 
 
 def unquoted(identifier: str) -> str:
@@ -57,7 +61,7 @@ def shorten(text: str, limit: int = 120) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """' Did you mean ...?' when a known name is close, else an empty text."""
-    close = difflib.get_close_matches(name, [str(k) for k in known], n=1)
+    close = difflib.get_close_matches(name, [str(k) for k in known], n=1) if len(name) < 100 else []
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
@@ -68,19 +72,22 @@ def refuse(text: str, reason: str) -> FormulaError:
 
 def parse_expression(text: str, *, left: bool = False) -> Expression:
     """The checked tree of one call (`left=True` allows cbind, ordered, Surv at the top); FormulaError otherwise."""
-    return _parse_cached(text, left)
+    try:
+        return _parse_cached(text, left)
+    except RecursionError:
+        raise refuse(text, "nested too deeply.") from None
 
 
 @lru_cache(maxsize=1024)
 def _parse_cached(text: str, left: bool) -> Expression:
     node = _syntax(text)
-    if sum(1 for _ in ast.walk(node)) > MAX_NODES:
-        raise refuse(text, f"more than {MAX_NODES} parts; make the column in the data frame first.")
+    if sum(1 for _ in ast.walk(node)) > MAX_NODES or _depth(node) > MAX_DEPTH:
+        raise refuse(text, f"over {MAX_NODES} parts or {MAX_DEPTH} levels; make the column in the data frame first.")
     node = _check_top(_Checker(text), node, left)
     variables = tuple(dict.fromkeys(unquoted(n.id) for n in _names(node)))
     if not variables:
         raise refuse(text, "it holds no column of the data; write a column's name (or 1 for an intercept).")
-    return Expression(ast.unparse(node).replace("\n", " "), node, variables)
+    return Expression(ast.unparse(node), node, variables)
 
 
 def _syntax(text: str) -> ast.expr:
@@ -111,21 +118,39 @@ def _syntax(text: str) -> ast.expr:
 
 
 def _names(node: ast.AST) -> list[ast.Name]:
-    """The nodes that name columns, in order of appearance (not the functions, not `np` and `contr`)."""
+    """The nodes that name columns, in order of appearance (not functions, contrasts, `np` and `contr`)."""
     if isinstance(node, ast.Name):
-        return [] if transforms.is_contrast(node.id) else [node]
+        return [node]
     if isinstance(node, ast.Attribute):
         return []
-    children = [*node.args, *node.keywords] if isinstance(node, ast.Call) else ast.iter_child_nodes(node)
+    children = _data_arguments(node) if isinstance(node, ast.Call) else ast.iter_child_nodes(node)
     return [name for child in children for name in _names(child)]
+
+
+def _data_arguments(node: ast.Call) -> list[ast.expr]:
+    """The arguments that may hold columns: all of them, but only the first one of C."""
+    function = transforms.FUNCTIONS.get(attribute(node.func))
+    if function is not None and function.kind == "categorical":
+        return node.args[:1]
+    return [*node.args, *(k.value for k in node.keywords)]
+
+
+def _depth(node: ast.AST) -> int:
+    """Levels of the tree, counted without recursion."""
+    level: list[ast.AST] = [node]
+    depth = 0
+    while level:
+        level = [child for parent in level for child in ast.iter_child_nodes(parent)]
+        depth += 1
+    return depth
 
 
 def _check_top(checker: _Checker, node: ast.expr, left: bool) -> ast.expr:
     if left and isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in transforms.RESPONSES:
-        if any(keyword.arg is None for keyword in node.keywords):
+        if any(option.arg is None for option in node.keywords):
             raise refuse(checker.text, "`**` arguments are not allowed.")
-        for keyword in node.keywords:
-            checker.constant(keyword.value)
+        for option in node.keywords:
+            checker.constant(option.value)
         node.args = [checker.visit(argument) for argument in node.args]
         return node
     return checker.visit(node)
@@ -168,11 +193,11 @@ class _Checker:
             self.visit(node)
         elif isinstance(node, ast.Constant):
             self.visit_Constant(node)
-        elif not (isinstance(node, ast.Attribute) and _attribute(node) in transforms.CONSTANTS):
+        elif not (isinstance(node, ast.Attribute) and attribute(node) in transforms.CONSTANTS):
             raise refuse(self.text, f"{_describe(node)} is not allowed here; write a constant.")
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        name = _attribute(node)
+        name = attribute(node)
         if name in transforms.CONSTANTS:
             return node
         if name in transforms.FUNCTIONS:
@@ -226,16 +251,34 @@ class _Checker:
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        name = _attribute(node.func)
+        name = attribute(node.func)
         function = transforms.find(name, self.text)
         if function.kind == "contrast":
             raise refuse(self.text, f"{name}(...) is a contrast: it stands inside C(column, {name}(...)).")
         self.check_arguments(node, function)
         if name == "lag":
             return self.lag(node)
-        node.args = [self.argument(a, function) for a in node.args]
-        for keyword in node.keywords:
-            keyword.value = self.argument(keyword.value, function)
+        if function.kind == "categorical":
+            return self.categorical(node)
+        if function.kind == "transform":
+            node.args[0] = self.visit(node.args[0])
+            for value in [*node.args[1:], *(option.value for option in node.keywords)]:
+                self.constant(value)
+            return node
+        node.args = [self.argument(a) for a in node.args]
+        for option in node.keywords:
+            option.value = self.argument(option.value)
+        return node
+
+    def categorical(self, node: ast.Call) -> ast.expr:
+        """C(column, contrast, levels=[...]): data first, then constants."""
+        options = {"contrasts": a for a in node.args[1:]} | {str(k.arg): k.value for k in node.keywords}
+        for name, value in options.items():
+            if name == "contrasts":
+                self.contrast(value)
+            else:
+                self.constant(value)
+        node.args[0] = self.visit(node.args[0])
         return node
 
     def check_arguments(self, node: ast.Call, function: transforms.Function) -> None:
@@ -245,26 +288,26 @@ class _Checker:
         if not low <= len(node.args) <= high:
             count = str(low) if low == high else f"{low} to {high}"
             raise refuse(self.text, f"{function.name} takes {count} arguments without a keyword, got {len(node.args)}.")
-        for keyword in node.keywords:
-            if function.keywords is not None and keyword.arg not in function.keywords:
+        for option in node.keywords:
+            if function.keywords is not None and option.arg not in function.keywords:
                 allowed = ", ".join(sorted(function.keywords)) or "none"
-                raise refuse(self.text, f"{function.name} has no keyword {keyword.arg!r}; it takes: {allowed}.")
-        if function.kind != "contrast" and not (node.args and _names(node.args[0]) or function.name == "where"):
+                raise refuse(self.text, f"{function.name} has no keyword {option.arg!r}; it takes: {allowed}.")
+        if function.kind != "contrast" and not ((node.args and _names(node.args[0])) or function.name == "where"):
             raise refuse(self.text, f"the first argument of {function.name} has to hold a column.")
 
-    def argument(self, node: ast.expr, function: transforms.Function) -> ast.expr:
+    def argument(self, node: ast.expr) -> ast.expr:
         if isinstance(node, (ast.List, ast.Tuple)):
             self.constant(node)
-            return node
-        if function.kind == "categorical" and _is_contrast(node):
-            self.contrast(node)
             return node
         return self.visit(node)
 
     def contrast(self, node: ast.expr) -> None:
         """Treatment, Treatment("b"), contr.sum, contr.sum(): constants only."""
+        name = attribute(node.func if isinstance(node, ast.Call) else node)
+        if not transforms.is_contrast(name):
+            raise refuse(self.text, "the second argument of C is a contrast: Treatment('b'), Sum, Helmert, Diff, Poly.")
         if isinstance(node, ast.Call):
-            self.check_arguments(node, transforms.find(_attribute(node.func), self.text))
+            self.check_arguments(node, transforms.find(name, self.text))
             for argument in [*node.args, *(k.value for k in node.keywords)]:
                 self.constant(argument)
 
@@ -282,11 +325,7 @@ class _Checker:
         return ast.Name(id=f"`lag({unquoted(node.args[0].id)}, {value})`", ctx=ast.Load())
 
 
-def _is_contrast(node: ast.expr) -> bool:
-    return transforms.is_contrast(_attribute(node.func if isinstance(node, ast.Call) else node))
-
-
-def _attribute(node: ast.expr) -> str:
+def attribute(node: ast.expr) -> str:
     """'log' or 'np.log'; an empty text for anything else."""
     if isinstance(node, ast.Name):
         return node.id

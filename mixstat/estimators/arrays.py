@@ -1,0 +1,47 @@
+"""Array mode: `fit(X, y)` without a formula becomes a table and a formula with an intercept and all columns."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d, validate_data
+
+from mixstat.exceptions import DataError
+
+
+def table_from_arrays(
+    estimator: Any, X: Any, y: Any, *, reset: bool, several: bool = False, numeric: bool = True
+) -> tuple[pd.DataFrame, str | None]:
+    """(table, formula or None where y is None). Columns keep their names, or are x0, x1, ...; the response is `y`."""
+    if reset and y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} without a formula requires y to be passed, but the target y is None; "
+            "give fit(X, y), or a formula such as 'y ~ x'"
+        )
+    values = validate_data(estimator, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1)
+    given = getattr(estimator, "feature_names_in_", None)
+    names = [f"x{index}" for index in range(values.shape[1])] if given is None else [str(name) for name in given]
+    if len(set(names)) < len(names):
+        raise DataError(f"column names are not unique: {sorted({n for n in names if names.count(n) > 1})}")
+    table = pd.DataFrame(values, columns=names)
+    right = " + ".join(f"`{name}`" for name in names)
+    if y is None:
+        return table, None
+    response = _response(y, several=several, numeric=numeric)
+    check_consistent_length(values, response)
+    label = "y"
+    while label in names:
+        label += "_"
+    if response.ndim == 1:
+        table[label] = response
+        return table, f"`{label}` ~ {right}"
+    labels = [f"{label}{index}" for index in range(response.shape[1])]
+    table[labels] = response
+    return table, f"cbind({', '.join(f'`{name}`' for name in labels)}) ~ {right}"
+
+
+def _response(y: Any, *, several: bool, numeric: bool) -> np.ndarray:
+    if not numeric:
+        return column_or_1d(y, warn=True)
+    values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    return values if several and values.ndim == 2 else column_or_1d(values, warn=True).astype(np.float64)

@@ -1,0 +1,127 @@
+"""What every estimator does: fit, report, predict. Subclasses say what their plan is."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from mixstat.core.family import Family
+from mixstat.estimators import report
+from mixstat.estimators.arrays import table_from_arrays
+from mixstat.estimators.fitting import Fitted, Request, fit_model
+from mixstat.estimators.plan import Plan
+from mixstat.estimators.predicting import Predicting, is_categorical
+from mixstat.estimators.reporting import Reporting
+from mixstat.estimators.random import generator
+from mixstat.exceptions import ConvergenceWarning, DataError, LocalOptimumWarning
+from mixstat.families import get_family
+from mixstat.fit.options import Options
+from mixstat.results.tables import starts_table
+
+
+class MixtureEstimator(Predicting, Reporting, BaseEstimator):
+    """Base of `Regression` and `MixtureOfExperts`."""
+
+    fitted_: Fitted
+
+    def _plan(self, formula: str | None) -> Plan:
+        raise NotImplementedError
+
+    def _representative(self) -> Any:
+        raise NotImplementedError
+
+    def _options(self) -> Options:
+        raise NotImplementedError
+
+    def _unit_column(self) -> str | None:
+        raise NotImplementedError
+
+    def _scale_penalty(self) -> float:
+        raise NotImplementedError
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        formula = self._representative().formula
+        tags.target_tags.required = formula is None
+        if is_categorical(self):
+            from sklearn.utils import ClassifierTags
+
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags(poor_score=True)
+        else:
+            from sklearn.utils import RegressorTags
+
+            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags(poor_score=True)
+        tags.input_tags.string = formula is not None
+        return tags
+
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> "MixtureEstimator":
+        """Fit by maximum likelihood.
+
+        X is a table (pandas, polars, pyarrow) where the model has a formula, else an array (row, column) with y
+        (row,). `sample_weight` is an array of non-negative numbers or the name of a column. Rows with a missing value
+        in any column used are dropped, and counted in `summary()`.
+        """
+        table, formula = self._table(X, y, reset=True)
+        request = Request(
+            self._plan(formula),
+            self._options(),
+            tuple(getattr(self, "extra", ())),
+            self._unit_column(),
+            getattr(self, "cluster", None),
+            getattr(self, "prior_classes", None),
+            self._scale_penalty(),
+            getattr(self, "start", None),
+            generator(getattr(self, "random_state", None)),
+        )
+        self.fitted_, self._problem = fit_model(table, request, sample_weight)
+        self._learn(formula)
+        self._warn()
+        return self
+
+    def _table(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, str | None]:
+        """(table, formula made in array mode or None). With a formula y must agree with the table's response."""
+        if self._representative().formula is None:
+            family = get_family(self._representative().family)
+            several = family.name in ("multivariate_gaussian", "diagonal_gaussian", "binomial")
+            numeric = family.name != "categorical"
+            return table_from_arrays(self, X, y, reset=reset, several=several, numeric=numeric)
+        if isinstance(X, np.ndarray) and X.dtype.names is None:
+            raise DataError(
+                "a model with a formula needs a table with named columns, got a numpy array; "
+                "in a Pipeline call set_output(transform='pandas'), or leave the formula out and give fit(X, y)"
+            )
+        return X, None
+
+    def _learn(self, formula: str | None) -> None:
+        fitted = self.fitted_
+        facts = report.facts_of(fitted)
+        self.log_likelihood_ = float(facts["log_likelihood"])
+        self.n_parameters_ = int(facts["n_parameters"])
+        self.n_units_, self.n_rows_ = facts["n_units"], facts["n_rows"]
+        self.converged_ = bool(fitted.solution.verdict.converged)
+        self.n_iter_ = max(int(fitted.solution.iterations), 1)
+        self.status_ = report.status(fitted)
+        self.starts_ = starts_table(fitted.solution.starts)
+        if formula is None:
+            self.feature_names_in_ = np.array(fitted.schema.raw_columns, dtype=object)
+            self.n_features_in_ = len(self.feature_names_in_)
+        categories = self._family().categories
+        if categories:
+            self.classes_ = np.array(categories)
+
+    def _family(self) -> Family:
+        return self.fitted_.assembled.stacks[0][0][0].family
+
+    def _warn(self) -> None:
+        if self.fitted_.interrupted:
+            warnings.warn(f"fit was interrupted; {self.status_}", ConvergenceWarning, stacklevel=3)
+        elif not self.converged_:
+            warnings.warn(self.status_, ConvergenceWarning, stacklevel=3)
+        elif "reached by 1 of" in self.status_ and len(self.starts_) > 4:
+            warnings.warn(f"{self.status_}; raise n_init", LocalOptimumWarning, stacklevel=3)
+
+    def __getstate__(self) -> dict:
+        state = dict(super().__getstate__())
+        state.pop("_problem", None)
+        return state

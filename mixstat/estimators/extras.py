@@ -1,0 +1,113 @@
+"""Experts without parameters that stand beside the K experts of a mixture, as further classes of the gate.
+
+Their density of a unit depends on the data alone, so it is computed once, on the host.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from mixstat.core.family import Family
+
+
+class ResponseData(NamedTuple):
+    """One response as an extra block sees it: its family, encoded data (m, row) and which rows are observed."""
+
+    family: Family
+    data: np.ndarray
+    seen: np.ndarray
+
+    @property
+    def values(self) -> np.ndarray:
+        """(dimension, row)."""
+        return self.data[: self.family.dimension]
+
+
+class Box(NamedTuple):
+    """The range of one response in the data, (dimension,)."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Uniform density over the box that the responses span: units that fit no expert (Banfield and Raftery, 1993).
+
+    A continuous response contributes 1 / (max - min) a row, a count 1 / (max - min + 1), a categorical one
+    1 / levels; several responses multiply. New rows outside the box have density 0.
+    """
+
+    name = "noise"
+
+    def learn(self, responses: list[ResponseData]) -> list[Box]:
+        """The box of the fitted data."""
+        boxes = []
+        for response in responses:
+            values = response.values[:, response.seen]
+            if response.family.categories:
+                boxes.append(Box(np.zeros(1), np.array([len(response.family.categories) - 1.0])))
+            else:
+                boxes.append(Box(values.min(axis=1), values.max(axis=1)))
+        return boxes
+
+    def log_density(self, state: list[Box], responses: list[ResponseData]) -> np.ndarray:
+        """(row,)."""
+        total = np.zeros(len(responses[0].seen))
+        for box, response in zip(state, responses, strict=True):
+            size = box.high - box.low + (1.0 if response.family.discrete else 0.0)
+            inside = ((response.values >= box.low[:, None]) & (response.values <= box.high[:, None])).all(axis=0)
+            density = np.where(inside, -np.log(np.where(size > 0, size, 1.0)).sum(), -np.inf)
+            total += np.where(response.seen, density, 0.0)
+        return total
+
+    def mean(self, state: list[Box], response: int, family: Family) -> np.ndarray:
+        """(dimension,), or (category,) equal probabilities."""
+        if family.categories:
+            return np.full(len(family.categories), 1.0 / len(family.categories))
+        return (state[response].low + state[response].high) / 2
+
+    def sample(self, rng: np.random.Generator, state: list[Box], response: int, family: Family, rows: int) -> np.ndarray:
+        """(row, dimension)."""
+        box = state[response]
+        if family.discrete:
+            return rng.integers(box.low.astype(int), box.high.astype(int) + 1, size=(rows, len(box.low))).astype(float)
+        return rng.uniform(box.low, box.high, size=(rows, len(box.low)))
+
+    def atom(self) -> float | None:
+        return None
+
+
+@dataclass(frozen=True)
+class PointMass:
+    """All mass at one value of the response: `PointMass(0)` beside a count family is zero inflation.
+
+    A continuous expert has density zero at the atom, so such rows belong to the point mass with certainty.
+    """
+
+    value: float = 0.0
+    name = "point_mass"
+
+    def learn(self, responses: list[ResponseData]) -> list[Box]:
+        return []
+
+    def log_density(self, state: list[Box], responses: list[ResponseData]) -> np.ndarray:
+        """(row,): 0 at the value, -inf elsewhere."""
+        total = np.zeros(len(responses[0].seen))
+        for response in responses:
+            here = (response.values == self.value).all(axis=0)
+            total += np.where(here | ~response.seen, 0.0, -np.inf)
+        return total
+
+    def mean(self, state: list[Box], response: int, family: Family) -> np.ndarray:
+        return np.full(family.dimension, float(self.value))
+
+    def sample(self, rng: np.random.Generator, state: list[Box], response: int, family: Family, rows: int) -> np.ndarray:
+        return np.full((rows, family.dimension), float(self.value))
+
+    def atom(self) -> float | None:
+        return float(self.value)
+
+
+Extra = Noise | PointMass

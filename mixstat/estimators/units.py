@@ -1,0 +1,90 @@
+"""Units, weights, known classes and clusters: per-row user input checked and turned into per-unit arrays."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixstat.exceptions import DataError
+
+
+def number_units(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(unit number of each row in order of first appearance, the units' labels)."""
+    codes, labels = pd.factorize(pd.Series(values), sort=False)
+    return codes.astype(np.int64), np.asarray(labels)
+
+
+def first_rows(unit: np.ndarray) -> np.ndarray:
+    """(unit,) position of each unit's first row."""
+    return np.unique(unit, return_index=True)[1]
+
+
+def require_constant(values: np.ndarray, unit: np.ndarray, labels: np.ndarray, names: list[str], what: str) -> np.ndarray:
+    """Values (row, column) that must not vary inside a unit -> (unit, column); names column and first unit at fault."""
+    values = values[:, None] if values.ndim == 1 else values
+    first = values[first_rows(unit)]
+    differs = values != first[unit]
+    if differs.any():
+        column = int(np.argmax(differs.any(axis=0)))
+        culprit = labels[unit[np.argmax(differs[:, column])]]
+        raise DataError(
+            f"{what} {names[column]!r} varies inside unit {culprit!r}; it must be constant within a unit: "
+            "aggregate it (for example its mean) or drop it from the gate"
+            if what.startswith("gate")
+            else f"{what} {names[column]!r} varies inside unit {culprit!r}; it must be constant within a unit"
+        )
+    return first
+
+
+def check_weight(values: Any, rows: int, name: str) -> np.ndarray:
+    """Non-negative finite weights (row,), not all zero."""
+    try:
+        weight = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{name} must be numbers, got {getattr(values, 'dtype', type(values).__name__)}") from None
+    if weight.shape != (rows,):
+        raise DataError(f"{name} has shape {weight.shape}, expected ({rows},): one weight a row (sample_weight 1-D)")
+    bad = ~np.isfinite(weight)
+    if bad.any():
+        raise DataError(f"{name} is missing or infinite in {bad.sum()} rows (first: row {np.argmax(bad)})")
+    if (weight < 0).any():
+        raise DataError(f"{name} is negative in {(weight < 0).sum()} rows (first: row {np.argmax(weight < 0)})")
+    if not weight.any():
+        raise DataError(f"{name} is zero in all {rows} rows; at least one must be positive")
+    return weight
+
+
+def log_prior(known: Any, kept: np.ndarray, experts: int, classes: int, unit: np.ndarray | None) -> np.ndarray:
+    """(class, unit) log prior weights from labels 1..K (missing: unknown) or probabilities (row, K) in data order."""
+    values = np.asarray(known, dtype=object if isinstance(known, list) else None)
+    values = pd.DataFrame(values).apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    units = len(kept) if unit is None else int(unit.max(initial=-1)) + 1
+    if len(values) >= len(kept) and len(values) != units:
+        values = values[kept]
+        values = values if unit is None else values[first_rows(unit)]
+    if len(values) != units:
+        raise DataError(f"prior_classes has {len(values)} rows, expected {units} units or one a row of the data")
+    prior = np.zeros((classes, units))
+    if values.shape[1] == 1:
+        _hold_labels(prior, values[:, 0], experts)
+        return prior
+    if values.shape[1] != experts:
+        raise DataError(f"prior_classes has {values.shape[1]} columns, expected labels (1 column) or {experts} experts")
+    unknown = np.isnan(values).all(axis=1)
+    if np.isnan(values[~unknown]).any() or (values[~unknown] < 0).any() or (values[~unknown] > 1).any():
+        raise DataError("prior_classes must be probabilities between 0 and 1, or all missing for an unknown unit")
+    if (values[~unknown].sum(axis=1) == 0).any():
+        raise DataError("prior_classes gives probability 0 to every expert for some unit")
+    with np.errstate(divide="ignore"):
+        prior[:experts, ~unknown] = np.log(values[~unknown]).T
+    prior[experts:, ~unknown] = -np.inf if classes > experts else 0.0
+    return prior
+
+
+def _hold_labels(prior: np.ndarray, labels: np.ndarray, experts: int) -> None:
+    known = ~np.isnan(labels)
+    wrong = known & ~np.isin(labels, np.arange(1, experts + 1))
+    if wrong.any():
+        raise DataError(f"prior_classes holds the label {labels[wrong][0]:g}; expected 1 to {experts}, or missing")
+    prior[:, known] = -np.inf
+    prior[labels[known].astype(int) - 1, np.flatnonzero(known)] = 0.0

@@ -1,0 +1,55 @@
+"""Gaussian: `log f(y) = -log sigma - (y - mean)^2 / (2 sigma^2) - log(2 pi) / 2`, sigma with a log link.
+
+Reference: McCullagh and Nelder (1989), Generalized Linear Models, chapter 3.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from mixstat.core.family import Array, Family, Parameter
+from mixstat.core.special import HALF_LOG_TWO_PI
+from mixstat.families._host import column, log_scale, mean_and_variance, real, row_shape, solve, spread
+
+
+@dataclass(frozen=True)
+class Gaussian(Family):
+    name: ClassVar[str] = "gaussian"
+    unbounded: ClassVar[bool] = True
+    has_closed_form: ClassVar[bool] = True
+    safe_value: ClassVar[float] = 0.0
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return (Parameter("mean", location=True), Parameter("sigma", "log"))
+
+    def encode(self, y: np.ndarray, name: str) -> np.ndarray:
+        return column(y, name, self.name, real, "finite numbers", "remove or mark them as missing")[None]
+
+    def log_density(self, eta: Sequence[Array], data: Array) -> Array:
+        z = (data[0] - eta[0]) * jnp.exp(-eta[1])
+        return -0.5 * z * z - eta[1] - HALF_LOG_TWO_PI
+
+    def mean(self, eta: Sequence[Array]) -> Array:
+        return eta[0]
+
+    def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
+        return rng.normal(eta[0], np.exp(eta[1]), row_shape(eta, data))
+
+    def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        mean, variance = mean_and_variance(data[0], weight)
+        return np.array([mean, np.log(spread(variance**0.5, mean))])
+
+    def moments(self, weight: Array, columns: Array, eta: Sequence[Array], data: Array) -> tuple[Array, ...]:
+        """`X W X'`, `X W e`, `e'W e` and the sum of weights, where e = y - mean."""
+        error = data[0] - eta[0]
+        weighted = columns * weight
+        return weighted @ columns.T, weighted @ error, weight @ (error * error), jnp.sum(weight)
+
+    def maximize(self, moments: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        gram, cross, total, weight = (np.asarray(m, dtype=np.float64) for m in moments)
+        step = solve(gram, cross)
+        return step[None], np.array([log_scale(total - cross @ step, float(total), float(weight))])
