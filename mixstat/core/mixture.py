@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixstat.core.design import Design
-from mixstat.core.expert import Experts, to_rows
+from mixstat.core.expert import Experts, gram, to_rows
 from mixstat.core.gate import Gate
 from mixstat.core.reduce import each, reduce
 
@@ -36,6 +36,11 @@ class Mixture:
     @property
     def classes(self) -> int:
         return self.experts + self.extras
+
+    @property
+    def has_gate(self) -> bool:
+        """Whether the gate has coefficients."""
+        return int(np.prod(self.gate.shape)) > 0
 
     @cached_property
     def size(self) -> int:
@@ -110,7 +115,7 @@ class Pieces(NamedTuple):
     class_weight: Array  # (class,)
     prior_density: Array  # sum over experts and units of weight x log f, the scale penalty's sum
     gate_gradient: Array  # (class - 1, column)
-    gate_information: Array  # (class - 1, class - 1, column, column), complete data
+    gate_information: Array  # (pair of classes, pair of columns), upper triangles, complete data
     experts: tuple[tuple[Any, ...], ...]  # group -> outcome -> (gradient, information) or moments
 
 
@@ -163,36 +168,27 @@ def _outcome_statistics(group: Experts, part: Array, rows: list, weight: Array, 
 
 def _gate_statistics(gate: Gate, post: Posterior, weighted: Array, block: Design) -> tuple[Array, Array]:
     """Gradient and complete-data information of the multinomial logit with soft responses."""
-    if not gate.columns or gate.classes == 1:
-        return jnp.zeros(gate.shape), jnp.zeros((gate.classes - 1, gate.classes - 1, *gate.shape[1:] * 2))
+    if not (gate.columns and gate.classes > 1):
+        return jnp.zeros(gate.shape), jnp.zeros((0, 0))
     columns = gate.covariates(block)
     probability = jnp.exp(post.log_gate[1:])
     gradient = (weighted[1:] - block.weight * probability) @ columns.T
-    return gradient, _multinomial_information(probability, block.weight, columns)
-
-
-def _multinomial_information(probability: Array, weight: Array, columns: Array) -> Array:
-    """sum_i w_i (diag p_i - p_i p_i') (x) v_i v_i', (class, class, column, column)."""
-    count, width = probability.shape[0], columns.shape[0]
-    spread = jnp.eye(count)[:, :, None] * probability - probability[:, None] * probability[None]
-    products = (columns[:, None] * columns[None]).reshape(width * width, -1)
-    total = (weight * spread).reshape(count * count, -1) @ products.T
-    return total.reshape(count, count, width, width)
+    k, m = np.triu_indices(gate.classes - 1)
+    spread = (k == m)[:, None] * probability[k] - probability[k] * probability[m]
+    return gradient, gram(block.weight * spread, columns)
 
 
 class Louis(NamedTuple):
-    """Blocks of Louis' identity, summed over units; `fit.problem` puts them together.
+    """Parts of Louis' identity, summed over units; `fit.problem` puts them together.
 
-    `own[g]` (expert, width, width) = sum r S S'; `cross[g]` (expert, width, column) = sum r S v';
-    `gate_own` (class - 1, column, column) = sum r v v';
-    `mixed` (phi, phi) = sum sbar sbar' with sbar = (r_k S_k ..., r_k v ...).
+    With s_k the score of expert k (zero in the other experts), v the gate's columns and r responsibilities, the rows
+    U = (r_1 s_1, ..., r_K s_K, r_2 v, ..., r_G v) and T = (s_1, ..., s_K, v) give
+    `mixed` (phi, phi) = sum U U' and `own` (phi, rows of T) = sum U T'.
     """
 
     pieces: Pieces
-    gradients: tuple[Array, ...]
-    own: tuple[Array, ...]
-    cross: tuple[Array, ...]
-    gate_own: Array
+    gradient: Array
+    own: Array
     mixed: Array
 
 
@@ -214,15 +210,14 @@ def _block_scores(mixture: Mixture, phi: Array, block: Design) -> tuple[Posterio
 
 
 def _mean_scores(mixture: Mixture, post: Posterior, scores: list, block: Design) -> Array:
-    """sbar (phi, unit) up to the gate's constant: (r_k S_k for every expert, r_k v for classes 2, 3, ...)."""
+    """U (phi, unit): r_k s_k of every expert, and r_k v of classes 2, 3, ... (the gate's score up to its constant)."""
     mean, start = [], 0
     for score in scores:
         responsibility = post.responsibility[start : start + score.shape[0]]
         mean.append((responsibility[:, None] * score).reshape(-1, score.shape[-1]))
         start += score.shape[0]
-    if mixture.gate.columns and mixture.classes > 1:
-        columns = mixture.gate.covariates(block)
-        gate = post.responsibility[1:, None] * columns
+    if mixture.has_gate:
+        gate = post.responsibility[1:, None] * mixture.gate.covariates(block)
         mean.append(gate.reshape(-1, gate.shape[-1]))
     return jnp.concatenate(mean)
 
@@ -234,30 +229,27 @@ def louis(mixture: Mixture, phi: Array, design: Design, epsilon: Array) -> Louis
     def statistic(block: Design) -> Louis:
         post, scores, rows, densities = _block_scores(mixture, phi, block)
         weighted = block.weight * post.responsibility
-        columns = mixture.gate.covariates(block)
-        gradients, own, cross, experts, start = [], [], [], [], 0
-        for group, score, derivatives in zip(mixture.groups, scores, rows, strict=True):
-            weight = weighted[start : start + group.copies]
-            gradients.append(jnp.einsum("kn,kwn->kw", weight + epsilon * block.weight, score))
-            heavy = weight[:, None] * score
-            own.append(jnp.einsum("kvn,kwn->kvw", heavy, score))
-            cross.append(jnp.einsum("kwn,qn->kwq", heavy, columns))
-            by_row = to_rows(weight + epsilon * block.weight, block)
+        experts, start = [], 0
+        for group, derivatives in zip(mixture.groups, rows, strict=True):
+            weight = to_rows(weighted[start : start + group.copies] + epsilon * block.weight, block)
             experts.append(
                 tuple(
-                    outcome.contract(by_row, curvature, block)
+                    outcome.contract(weight, curvature, block)
                     for outcome, (_, curvature) in zip(group.outcomes, derivatives, strict=True)
                 )
             )
             start += group.copies
-        mean = _mean_scores(mixture, post, scores, block)
         prior = sum(jnp.sum(_weigh(block.weight, density)) for density in densities)
-        gradient, information = _gate_statistics(mixture.gate, post, weighted, block)
+        gate_gradient, information = _gate_statistics(mixture.gate, post, weighted, block)
         value = jnp.sum(_weigh(block.weight, post.log_marginal))
-        pieces = Pieces(value, jnp.sum(weighted, axis=1), prior, gradient, information, tuple(experts))
-        gate_own = jnp.einsum("gn,qn,sn->gqs", weighted[1:], columns, columns)
-        mixed = (block.weight * mean) @ mean.T
-        return Louis(pieces, tuple(gradients), tuple(own), tuple(cross), gate_own, mixed)
+        pieces = Pieces(value, jnp.sum(weighted, axis=1), prior, gate_gradient, information, tuple(experts))
+        plain = jnp.concatenate([score.reshape(-1, score.shape[-1]) for score in scores])
+        mean = _mean_scores(mixture, post, scores, block)
+        heavy = block.weight * mean
+        gradient = jnp.sum(heavy[: plain.shape[0]], axis=1) + epsilon * (plain @ block.weight)
+        columns = [mixture.gate.covariates(block)] if mixture.has_gate else []
+        own = heavy @ jnp.concatenate([plain, *columns]).T
+        return Louis(pieces, jnp.concatenate([gradient, gate_gradient.ravel()]), own, heavy @ mean.T)
 
     return reduce(statistic, design)
 
@@ -269,7 +261,7 @@ def unit_scores(mixture: Mixture, phi: Array, design: Design) -> Array:
     def scores(block: Design) -> Array:
         post, experts, _, _ = _block_scores(mixture, phi, block)
         mean = _mean_scores(mixture, post, experts, block)
-        if not mixture.gate.columns or mixture.classes == 1:
+        if not mixture.has_gate:
             return mean
         gate = jnp.exp(post.log_gate[1:])[:, None] * mixture.gate.covariates(block)
         gate = gate.reshape(-1, gate.shape[-1])

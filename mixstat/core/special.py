@@ -17,7 +17,7 @@ Array = Any
 
 HALF_LOG_TWO_PI = 0.9189385332046727
 FLAT = 300.0
-"""Log of a shape parameter beyond which its density equals its limit (Poisson, Gaussian) in float64."""
+"""Where the log of a shape parameter is cut: its density has long reached its limit (Poisson, Gaussian)."""
 
 _SHIFT = 10
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400)

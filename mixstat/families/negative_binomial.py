@@ -60,7 +60,7 @@ class NegativeBinomial(Family):
 
     def log_density(self, eta: Sequence[Array], data: Array) -> Array:
         y, log_y, saturated = data
-        log_t = jnp.minimum(-eta[1], FLAT)
+        log_t = jnp.clip(-eta[1], -FLAT, FLAT)
         t = jnp.exp(log_t)
         error = stirling_error(t + y) - stirling_error(t, log_t) - 0.5 * softplus(log_y - log_t)
         return saturated + jnp.where(y == 0, 0.0, error) - half_deviance(eta[0], log_t, y, log_y)
@@ -69,7 +69,7 @@ class NegativeBinomial(Family):
         return jnp.exp(eta[0])
 
     def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
-        t = np.exp(np.minimum(-eta[1], FLAT))
+        t = np.exp(np.clip(-eta[1], -FLAT, FLAT))
         mean = rng.gamma(t, np.exp(eta[0]) / t, row_shape(eta, data))
         return rng.poisson(np.minimum(mean, LARGEST_MEAN)).astype(np.float64)
 

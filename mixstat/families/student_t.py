@@ -34,7 +34,7 @@ class StudentT(Family):
         return column(y, name, self.name, real, "finite numbers", "remove or mark them as missing")[None]
 
     def log_density(self, eta: Sequence[Array], data: Array) -> Array:
-        log_half_df = jnp.minimum(eta[2], FLAT) - LOG_TWO
+        log_half_df = jnp.clip(eta[2], -FLAT, FLAT) - LOG_TWO
         half_df = jnp.exp(log_half_df)
         z = (data[0] - eta[0]) * jnp.exp(-eta[1])
         half_square = 0.5 * z * z
@@ -48,7 +48,7 @@ class StudentT(Family):
         return eta[0]
 
     def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
-        df = np.exp(np.minimum(eta[2], FLAT))
+        df = np.exp(np.clip(eta[2], -FLAT, FLAT))
         return eta[0] + np.exp(eta[1]) * rng.standard_t(df, row_shape(eta, data))
 
     def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Problem: one objective of free parameters theta, over the kernels of `core`; all small algebra on the host."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -7,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixstat.core.design import Data, Design
-from mixstat.core.expert import Experts
+from mixstat.core.expert import Experts, unfold
+from mixstat.core.gate import Gate
 from mixstat.core.mixture import Louis, Mixture, Pieces, complete_statistics, louis
 from mixstat.fit.linear_algebra import solve_ascent
 from mixstat.fit.penalty import Penalty
@@ -43,6 +45,11 @@ class Problem:
         self.layout = data.layout()
         self.design: Design = jax.tree.map(jnp.asarray, data.pack(self.layout))
 
+    @property
+    def columns(self) -> int:
+        """Number of design columns."""
+        return self.design.columns.shape[1]
+
     def replace(self, **leaves: np.ndarray) -> "Problem":
         """The same problem with other weights or priors."""
         other = object.__new__(Problem)
@@ -68,13 +75,12 @@ class Problem:
         parts = louis(self.mixture, self.ties.expand(theta), self.design, penalty.epsilon)
         parts = jax.tree.map(np.asarray, parts)
         pieces = parts.pieces
-        gradient = np.concatenate([g.ravel() for g in parts.gradients] + [pieces.gate_gradient.ravel()])
-        information = self.ties.information(observed_information(self.mixture, parts))
+        information = self.ties.information(observed_information(self.mixture, parts, self.columns))
         return Evaluation(
             theta,
             float(pieces.log_likelihood + penalty.epsilon * pieces.prior_density + penalty.value(theta)),
             float(pieces.log_likelihood),
-            self.ties.gradient(gradient) - penalty.ridge * theta,
+            self.ties.gradient(parts.gradient) - penalty.ridge * theta,
             information + np.diag(penalty.ridge),
             pieces.class_weight,
         )
@@ -94,11 +100,13 @@ class Problem:
             stop = start + group.copies * group.width
             _expert_step(group, statistics, phi[start:stop], gradient[start:stop], closed[start:stop])
             place = np.arange(start, stop).reshape(group.copies, group.width)
-            _complete_blocks(group, statistics, information, place, gradient)
+            _write_gradient(group, statistics, gradient, place)
+            curvatures = [() if o.closed_form else s[1] for o, s in zip(group.outcomes, statistics, strict=True)]
+            _add_curvature(group, curvatures, information, place, self.columns)
             start = stop
         if gate:
             gradient[start:] = pieces.gate_gradient.ravel()
-            information[start:, start:] = _gate_matrix(pieces.gate_information)
+            information[start:, start:] = _gate_matrix(pieces.gate_information, self.mixture.gate)
         stepped = self.ties.contract(phi)
         moving = np.ones(self.ties.size, dtype=bool)
         moving[self.ties.index[np.flatnonzero(closed & (self.ties.index >= 0))]] = False
@@ -142,60 +150,52 @@ def _expert_step(
         start = stop
 
 
-def _complete_blocks(
-    group: Experts, statistics: tuple, information: np.ndarray, place: np.ndarray, gradient: np.ndarray
-) -> None:
-    """Add the complete-data information of outcomes without a closed form, and their gradient, in place."""
-    start = 0
-    for outcome, statistic in zip(group.outcomes, statistics, strict=True):
-        stop = start + outcome.count * outcome.width
+def _write_gradient(group: Experts, statistics: tuple, gradient: np.ndarray, place: np.ndarray) -> None:
+    """The complete-data gradient of outcomes without a closed form, in place."""
+    for outcome, rows, statistic in zip(group.outcomes, group.split(place), statistics, strict=True):
         if not outcome.closed_form:
-            slope, curvature = outcome.gather(*statistic)
-            rows = place[:, start:stop].reshape(group.copies, outcome.count, outcome.width)
-            gradient[rows] = slope
-            information[rows[..., :, None], rows[..., None, :]] = curvature
-        start = stop
+            gradient[rows] = statistic[0][..., outcome.parameter_of, outcome.column_of]
 
 
-def _gate_matrix(blocks: np.ndarray) -> np.ndarray:
-    """(class, class, column, column) -> (class x column, class x column)."""
-    count, _, width, _ = blocks.shape
+def _add_curvature(
+    group: Experts, curvatures: Sequence, information: np.ndarray, place: np.ndarray, columns: int
+) -> None:
+    """Add each outcome's contracted curvature (empty: none) at its coefficients, in place."""
+    for outcome, rows, curvature in zip(group.outcomes, group.split(place), curvatures, strict=True):
+        if len(curvature):
+            information[rows[..., :, None], rows[..., None, :]] += outcome.gather(curvature, columns)
+
+
+def _gate_matrix(packed: np.ndarray, gate: Gate) -> np.ndarray:
+    """(pair of classes, pair of columns) -> (class x column, class x column)."""
+    if not packed.size:
+        return np.zeros((0, 0))
+    count, width = gate.shape
+    blocks = packed[unfold(count)][:, :, unfold(width)]
     return blocks.transpose(0, 2, 1, 3).reshape(count * width, count * width)
 
 
-def observed_information(mixture: Mixture, parts: Louis) -> np.ndarray:
-    """- d2 log-likelihood / d phi d phi' = E[complete] - (E[S S'] - sbar sbar'), (phi, phi)."""
-    gate = mixture.size - int(np.prod(mixture.gate.shape))
-    information = np.zeros((mixture.size, mixture.size))
-    information[: len(parts.mixed), : len(parts.mixed)] = parts.mixed
+def observed_information(mixture: Mixture, parts: Louis, columns: int) -> np.ndarray:
+    """- d2 log-likelihood / d phi d phi' = E[complete] - (E[S S'] - sbar sbar'), (phi, phi).
+
+    E[S S'] joins an expert with itself and with its own class in the gate; `own` holds all pairs, so they are picked.
+    """
+    information = parts.mixed.copy()
+    width = mixture.gate.shape[1] if mixture.has_gate else 0
+    gate = mixture.size - mixture.gate.shape[0] * width
     start, first = 0, 0
-    for group, curvatures, own, cross in zip(
-        mixture.groups, parts.pieces.experts, parts.own, parts.cross, strict=True
-    ):
+    for group, curvatures in zip(mixture.groups, parts.pieces.experts, strict=True):
         place = np.arange(start, start + group.copies * group.width).reshape(group.copies, group.width)
-        information[place[:, :, None], place[:, None, :]] -= own
-        _add_curvature(group, curvatures, information, place)
-        for copy in range(group.copies if gate < mixture.size else 0):
-            if first + copy > 0:
-                columns = gate + (first + copy - 1) * cross.shape[-1] + np.arange(cross.shape[-1])
-                information[np.ix_(place[copy], columns)] -= cross[copy]
-                information[np.ix_(columns, place[copy])] -= cross[copy].T
+        for copy, rows in enumerate(place):
+            information[np.ix_(rows, rows)] -= parts.own[np.ix_(rows, rows)]
+            if first + copy > 0 and width:
+                at = slice(gate + (first + copy - 1) * width, gate + (first + copy) * width)
+                information[rows, at] -= parts.own[rows, gate:]
+                information[at, rows] -= parts.own[rows, gate:].T
+        _add_curvature(group, curvatures, information, place, columns)
         start, first = start + place.size, first + group.copies
-    if gate < mixture.size:
-        width = parts.gate_own.shape[-1]
-        information[gate:, gate:] += _gate_matrix(parts.pieces.gate_information)
-        for index, own in enumerate(parts.gate_own):
-            at = slice(gate + index * width, gate + (index + 1) * width)
-            information[at, at] -= own
+    for index in range(mixture.gate.shape[0] if width else 0):
+        at = slice(gate + index * width, gate + (index + 1) * width)
+        information[at, at] -= parts.own[at, gate:]
+    information[gate:, gate:] += _gate_matrix(parts.pieces.gate_information, mixture.gate)
     return (information + information.T) / 2
-
-
-def _add_curvature(group: Experts, curvatures: tuple, information: np.ndarray, place: np.ndarray) -> None:
-    start = 0
-    for outcome, curvature in zip(group.outcomes, curvatures, strict=True):
-        stop = start + outcome.count * outcome.width
-        rows = place[:, start:stop].reshape(group.copies, outcome.count, outcome.width)
-        p, c = outcome.parameter_of, outcome.column_of
-        blocks = curvature[..., p[:, None], p[None], c[:, None], c[None]]
-        information[rows[..., :, None], rows[..., None, :]] += blocks
-        start = stop

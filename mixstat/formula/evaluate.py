@@ -1,6 +1,6 @@
 """Evaluates checked expressions by walking their tree: no text is compiled or run, and each node type is checked again.
 
-Every intermediate value is a scalar or a column of as many entries as there are rows, so that no expression can blow up.
+Every value in between is a scalar or a column of as many entries as there are rows, so that nothing can blow up.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def numeric(text: str, columns: Mapping[str, Column], n_rows: int, state: State)
 def missing_inputs(text: str, columns: Mapping[str, Column]) -> np.ndarray | None:
     """Rows where a column that the expression uses is missing; None when there are none."""
     masks = [columns[name].missing for name in parse_expression(text).variables]
-    masks = [mask for mask in masks if mask is not None]
-    return np.logical_or.reduce(masks) if masks else None
+    present = [mask for mask in masks if mask is not None]
+    return np.logical_or.reduce(present) if present else None
 
 
 def check_finite(text: str, values: np.ndarray, allowed: np.ndarray | None = None) -> None:
@@ -81,8 +81,8 @@ def check_finite(text: str, values: np.ndarray, allowed: np.ndarray | None = Non
     count = int((bad if allowed is None else bad & ~allowed).sum())
     if count:
         raise DataError(
-            f"{text!r} is not a finite number in {count} of {len(values)} rows (the logarithm of zero, a constant column "
-            "scaled, an overflow ...); drop or change those rows, or change the expression."
+            f"{text!r} is not a finite number in {count} of {len(values)} rows (a logarithm of zero, a constant "
+            "column scaled, an overflow ...); drop or change those rows, or change the expression."
         )
 
 
@@ -148,15 +148,7 @@ class _Walker:
     def visit_Compare(self, node: ast.Compare) -> np.ndarray:
         values = [self.visit(node.left), *(self.visit(value) for value in node.comparators)]
         pairs = zip(node.ops, values[:-1], values[1:], strict=True)
-        return np.logical_and.reduce([self.compare(op, a, b) for op, a, b in pairs])
-
-    def compare(self, op: ast.cmpop, left: Any, right: Any) -> np.ndarray:
-        if _is_text(left) != _is_text(right):
-            raise refuse(self.text, "a text and a number are compared; put the level in quotes, or remove the quotes.")
-        result = np.asarray(_COMPARISONS[type(op)](left, right))
-        if result.shape not in ((self.n_rows,), ()):
-            raise refuse(self.text, "only single columns and constants can be compared.")
-        return np.broadcast_to(result, (self.n_rows,)).astype(bool)
+        return np.logical_and.reduce([_compare(self.text, self.n_rows, op, a, b) for op, a, b in pairs])
 
     def visit_Call(self, node: ast.Call) -> Any:
         function = transforms.find(attribute(node.func), self.text)
@@ -207,9 +199,7 @@ class _Walker:
         if plain is None or hasattr(value, "__formulaic_metadata__"):
             return value
         if plain.ndim not in (1, 2) or plain.shape[0] != self.n_rows or plain.dtype.kind not in "fiub":
-            raise refuse(
-                self.text, f"the result is not a column of {self.n_rows} numbers: {plain.dtype} {plain.shape}."
-            )
+            raise refuse(self.text, f"not a column of {self.n_rows} numbers: {plain.dtype} {plain.shape}.")
         return plain.astype(np.float64, copy=False)
 
     def categorical(self, function: transforms.Function, node: ast.Call) -> Any:
@@ -233,6 +223,16 @@ class _Walker:
         function = transforms.find(attribute(inner.func), self.text)
         options = {str(option.arg): self.visit(option.value) for option in inner.keywords}
         return self.call(function, [self.visit(argument) for argument in inner.args], options)
+
+
+def _compare(text: str, n_rows: int, op: ast.cmpop, left: Any, right: Any) -> np.ndarray:
+    """One comparison of columns and constants, as a column of booleans."""
+    if _is_text(left) != _is_text(right):
+        raise refuse(text, "a text and a number are compared; put the level in quotes, or remove the quotes.")
+    result = np.asarray(_COMPARISONS[type(op)](left, right))
+    if result.shape not in ((n_rows,), ()):
+        raise refuse(text, "only single columns and constants can be compared.")
+    return np.broadcast_to(result, (n_rows,)).astype(bool)
 
 
 def _is_text(value: Any) -> bool:

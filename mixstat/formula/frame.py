@@ -1,7 +1,7 @@
 """The border: whatever table came in, columns come out as plain numpy arrays with a mask of missing values.
 
-Accepted: pandas, polars (eager) and pyarrow tables (and what narwhals wraps), dictionaries of arrays, record arrays. Only
-columns that are used are looked at. Row labels are ignored: rows are positions.
+Accepted: pandas, polars (eager) and pyarrow tables (and what narwhals wraps), dictionaries of arrays, record arrays.
+Only columns that are used are looked at. Row labels are ignored: rows are positions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_NUMERIC_TEXTS = 20
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One column. `kind`: "number" (values float64 or int64), "flag" (bool) or "level" (codes into `levels`, -1 missing)."""
+    """One column. `kind`: "number" (float64 or int64), "flag" (bool) or "level" (codes into `levels`, -1 missing)."""
 
     kind: str
     values: np.ndarray
@@ -162,8 +162,8 @@ def _to_pandas(values: Any) -> pd.Series:
     if hasattr(values, "to_native"):
         return _narwhals_series(values)
     if isinstance(values, np.ma.MaskedArray):
-        is_number = values.dtype.kind in "fiu"
-        values = values.astype(float).filled(np.nan) if is_number else values.astype(object).filled(None)
+        kind, blank = (float, np.nan) if values.dtype.kind in "fiu" else (object, None)
+        values = np.ma.filled(values.astype(kind), blank)
     if isinstance(values, np.ndarray):
         if not values.dtype.isnative:
             values = values.astype(values.dtype.newbyteorder("="))
@@ -172,7 +172,7 @@ def _to_pandas(values: Any) -> pd.Series:
 
 
 def _narwhals_series(values: Any) -> pd.Series:
-    """Texts as objects, Enum as ordered levels, Categorical as texts (its levels are sorted later); the rest by numpy."""
+    """Texts as objects, Enum with its levels, Categorical as texts (sorted later); the rest by numpy."""
     import narwhals.stable.v1 as nw
 
     dtype = values.dtype
@@ -212,13 +212,13 @@ def _read(values: Any, name: str) -> Column:
         return _levels(series.cat.codes.to_numpy().astype(np.intp), levels, bool(dtype.ordered))
     if isinstance(dtype, pd.api.extensions.ExtensionDtype):
         return _read_extension(series, name)
-    if dtype == bool:
+    if dtype.kind == "b":
         return Column("flag", series.to_numpy())
     if dtype.kind in "iu":
         return _read_integers(series.to_numpy(), name)
     if dtype.kind == "f":
         return Column("number", series.to_numpy().astype(np.float64, copy=False))
-    if dtype == object:
+    if dtype.kind == "O":
         return _read_objects(series, name)
     raise _wrong_type(name, str(dtype))
 

@@ -1,6 +1,6 @@
 """Formulas: text -> tokens -> terms, by our own parser; nothing is run, and nothing grows beyond the caps below.
 
-    y ~ a * b + offset(log(e))      operators + - : * / ** (or ^), parentheses, 0 and 1 for the intercept, `.` for the rest
+    y ~ a * b + offset(log(e))      operators + - : * / ** (or ^), 0 and 1 for the intercept, `.` for the rest
 
 Terms come in order of degree, as in R. Wilkinson and Rogers (1973), Applied Statistics 22, 392-399.
 """
@@ -65,6 +65,8 @@ def parse_right(source: str, others: tuple[str, ...] | None = None) -> Right:
     parts = sides(source)
     if not parts.right:
         raise error(source, "nothing stands right of '~'; write 1 for an intercept only.")
+    if others is not None and len(others) > MAX_TERMS:
+        raise error(source, f"'.' stands for {len(others)} columns, more than {MAX_TERMS}; name those you need.")
     try:
         terms = _Parser(source, parts.right, others).parse()
     except RecursionError:
@@ -104,6 +106,16 @@ class _Node(NamedTuple):
 
     terms: Terms
     exponent: int
+
+
+def _single(factors: list[Factor]) -> Terms:
+    return {frozenset((factor,)): (factor,) for factor in factors}
+
+
+def _joint(terms: Terms) -> Terms:
+    """The interaction of all terms: what stands before '/'."""
+    factors = tuple(dict.fromkeys(factor for term in terms.values() for factor in term))
+    return {frozenset(factors): factors}
 
 
 class _Parser:
@@ -176,17 +188,12 @@ class _Parser:
             star = self.peek() == "*"
             self.at += 1
             right = self.interaction()
-            parents = left.terms if star else self.joint(left.terms)
+            parents = left.terms if star else _joint(left.terms)
             both, terms = self.cross(parents, right.terms), dict(left.terms)
             self.add(terms, right.terms if star else {})
             self.add(terms, both)
             left = _Node(terms, max(left.exponent, right.exponent))
         return left
-
-    def joint(self, terms: Terms) -> Terms:
-        """The interaction of all terms: what stands before '/'."""
-        factors = tuple(dict.fromkeys(factor for term in terms.values() for factor in term))
-        return {frozenset(factors): factors}
 
     def cross(self, left: Terms, right: Terms) -> Terms:
         self.products += len(left) * len(right)
@@ -235,28 +242,19 @@ class _Parser:
         if token.kind == "op" and token.text == "(":
             return self.parenthesis()
         if token.kind == "op" and token.text == ".":
-            terms: Terms = {frozenset((f,)): (f,) for f in self.dot()}
+            if self.others is None:
+                raise self.error("'.' needs data to say which columns it stands for.")
+            terms = _single([Factor(name, False) for name in self.others])
         elif token.kind == "op":
             raise self.unexpected()
         elif token.kind == "number":
-            terms = self.number(token)
+            if token.text != "1":
+                raise self.error("only 1 and 0 (the intercept) may stand as numbers; I(2 * x) scales a column.")
+            terms = {INTERCEPT: ()}
         else:
-            factor = Factor(token.text, False) if token.kind == "name" else make_factor(token.text)
-            terms = {frozenset((factor,)): (factor,)}
+            terms = _single([Factor(token.text, False) if token.kind == "name" else make_factor(token.text)])
         self.at += 1
         return _Node(terms, 1)
-
-    def number(self, token: Token) -> Terms:
-        if token.text != "1":
-            raise self.error("only 1 (intercept) and 0 (none) may stand as numbers; write I(2 * x) to scale a column.")
-        return {INTERCEPT: ()}
-
-    def dot(self) -> list[Factor]:
-        if self.others is None:
-            raise self.error("'.' needs data to say which columns it stands for.")
-        if len(self.others) > MAX_TERMS:
-            raise self.error(f"'.' stands for {len(self.others)} columns, more than {MAX_TERMS}; name those you need.")
-        return [Factor(name, False) for name in self.others]
 
     def parenthesis(self) -> _Node:
         self.at += 1

@@ -20,7 +20,7 @@ from mixstat.formula.grammar import Right, Term, label, parse_right
 from mixstat.formula.lexer import sides, uses_dot
 from mixstat.formula.terms import Left, Response
 from mixstat.formula.transforms import MAX_LEVELS
-from mixstat.formula.whitelist import lag_of
+from mixstat.formula.whitelist import lag_of, shorten
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +87,10 @@ class Schema:
     ) -> tuple[Schema, Materialized]:
         """Learn from `data` and give its matrices.
 
-        `main` holds two-sided formulas (one response each), `parts` one-sided ones ("~ x"). A '.' on a right side stands
-        for all columns that are not on a left side nor in `variables`. Rows with a missing value in any column used
-        drop; with `keep_missing_response` a row stays if one response is observed, others being NaN. `subset` restricts
-        the data to some rows (positions, or one boolean a row).
+        `main` holds two-sided formulas (one response each), `parts` one-sided ones ("~ x"). A '.' on a right side
+        stands for all columns that are not on a left side nor in `variables`. Rows with a missing value in any column
+        used drop; with `keep_missing_response` a row stays if one response is observed, others being NaN. `subset`
+        restricts the data to some rows (positions, or one boolean a row).
         """
         parts = dict(parts or {})
         rows = _positions(subset, data)
@@ -100,7 +100,7 @@ class Schema:
             raise FormulaError(f"a key stands in main and in parts: {sorted(set(main) & set(parts))}.")
         columns, keep, raw = schema._rows(table, variables, True, "drop")
         columns = {name: column.used_levels() for name, column in columns.items()}
-        schema._see(columns)
+        schema.seen = _seen(columns, schema._right_names())
         return schema, schema._materialize(columns, keep, raw, table, True)
 
     def transform(
@@ -160,17 +160,6 @@ class Schema:
             raise _missing_error(masks, for_all, table.n_rows, table.n_rows)
         return {n: c.take(keep) for n, c in columns.items()}, keep, {n: v[keep] for n, (v, _) in raw.items()}
 
-    def _see(self, columns: Mapping[str, Column]) -> None:
-        """Remember kinds and levels; too many levels on a right side are refused."""
-        for name, column in columns.items():
-            self.seen[name] = Seen(column.kind, column.levels, column.ordered)
-        for name in self._right_names():
-            if len(columns[name].levels) > MAX_LEVELS:
-                raise DataError(
-                    f"column {name!r} has {len(columns[name].levels)} levels, more than {MAX_LEVELS}; merge rare levels, "
-                    f"or pd.to_numeric(df[{name!r}]) if they are numbers."
-                )
-
     def _materialize(
         self,
         columns: Mapping[str, Column],
@@ -184,7 +173,10 @@ class Schema:
         if self.columns:
             learned = compat.Learned(copy.deepcopy(self.transforms), self.encoders)
         matrices = _matrices({key: right.terms for key, right in self.rights.items()}, columns, n_rows, learned)
-        self._check_names(matrices)
+        for key, matrix in matrices.items():
+            _check_names(self.formulas[key], self.rights[key], matrix)
+            if self.columns.setdefault(key, (matrix.names, matrix.terms)) != (matrix.names, matrix.terms):
+                raise DataError(f"formula {self.formulas[key]!r}: new data give other columns than those in fit.")
         offsets = {
             key: _offset(right, columns, n_rows, learned.transforms)
             for key, right in self.rights.items()
@@ -197,34 +189,41 @@ class Schema:
         kept = kept if table.rows is None else table.rows[kept]
         return Materialized(matrices, offsets, responses, raw, kept, table.n_rows, table.n_rows - n_rows)
 
-    def _check_names(self, matrices: Mapping[str, Matrix]) -> None:
-        """Learnt once; the same ever after."""
-        for key, matrix in matrices.items():
-            absent = [label(t) for t in self.rights[key].terms if label(t) not in matrix.terms]
-            if absent:
-                raise DataError(
-                    f"the term {absent[0]!r} gives no column: it has a single level in the rows used; drop it."
-                )
-            if len(set(matrix.names)) < len(matrix.names):
-                twice = sorted({name for name in matrix.names if matrix.names.count(name) > 1})
-                raise FormulaError(
-                    f"formula {self.formulas[key]!r} gives two columns of the name {twice[0]!r}; rename."
-                )
-            if self.columns.setdefault(key, (matrix.names, matrix.terms)) != (matrix.names, matrix.terms):
-                raise DataError(f"formula {self.formulas[key]!r}: new data give other columns than those in fit.")
+
+def _seen(columns: Mapping[str, Column], right_names: Iterable[str]) -> dict[str, Seen]:
+    """Kinds and levels to remember; too many levels on a right side are refused."""
+    for name in right_names:
+        count = len(columns[name].levels)
+        if count > MAX_LEVELS:
+            hint = f"merge rare levels, or pd.to_numeric(df[{name!r}]) if they are numbers"
+            raise DataError(f"column {name!r} has {count} levels, more than {MAX_LEVELS}; {hint}.")
+    return {name: Seen(column.kind, column.levels, column.ordered) for name, column in columns.items()}
+
+
+def _check_names(formula: str, right: Right, matrix: Matrix) -> None:
+    """Every term has a column, and every column a name of its own."""
+    absent = [label(term) for term in right.terms if label(term) not in matrix.terms]
+    if absent:
+        raise DataError(f"the term {absent[0]!r} gives no column: it has one level in the rows used; drop the term.")
+    if len(set(matrix.names)) < len(matrix.names):
+        twice = sorted({name for name in matrix.names if matrix.names.count(name) > 1})
+        raise FormulaError(f"formula {shorten(formula)!r} gives two columns named {twice[0]!r}; rename a column.")
 
 
 def _parse(
     main: Mapping[str, str], parts: Mapping[str, str], names: Iterable[Any], variables: Sequence[str]
 ) -> tuple[dict[str, Left], dict[str, Right]]:
     """All left and right sides, with '.' put in full."""
+    for key, source in {**main, **parts}.items():
+        if not isinstance(source, str):
+            raise FormulaError(f"the formula for {key!r} is a text such as 'y ~ x', got {type(source).__name__}.")
     for key, source in parts.items():
         if sides(source).left is not None:
             raise FormulaError(f"the formula for {key!r} is one-sided: write '~ x', got {source!r}.")
     unnamed = [name for name in names if not isinstance(name, str)]
     if unnamed and any(uses_dot(source) for source in [*main.values(), *parts.values()]):
         raise DataError(
-            f"'.' needs columns named by texts; {unnamed[0]!r} is not: data.columns = data.columns.astype(str)."
+            f"'.' needs columns named by texts, not {unnamed[0]!r}: data.columns = data.columns.astype(str)."
         )
     lefts = {key: terms.parse_left(source) for key, source in main.items()}
     taken = {name for left in lefts.values() for name in left.variables} | set(variables)
@@ -263,16 +262,17 @@ def _incomplete(
     unobserved = [_any(left.values()) for left in lefts]
     if not keep_one:
         return _any([drop, *unobserved])
-    if not unobserved or any(mask is None for mask in unobserved):
+    present = [mask for mask in unobserved if mask is not None]
+    if not present or len(present) < len(unobserved):
         return drop
-    return _any([drop, np.logical_and.reduce(unobserved)])
+    return _any([drop, np.logical_and.reduce(present)])
 
 
 def _any(masks: Iterable[np.ndarray | None]) -> np.ndarray | None:
     present = [mask for mask in masks if mask is not None]
     if not present:
         return None
-    joined = present[0] if len(present) == 1 else np.logical_or.reduce(present)
+    joined: np.ndarray = present[0] if len(present) == 1 else np.logical_or.reduce(present)
     return joined if joined.any() else None
 
 

@@ -41,7 +41,7 @@ class Left:
 class Response:
     """One response. `kind`: "numeric", "vector" (cbind), "quotient" (successes, trials) or "categorical".
 
-    `values` is float64, (row,) or (row, m); of a categorical response the codes 0, 1, ... into `levels`. NaN is missing.
+    `values` is float64, (row,) or (row, m); of a categorical response codes 0, 1, ... into `levels`. NaN is missing.
     `ordered` tells that the levels have an order (an ordered categorical column, or `ordered(y)`).
     """
 

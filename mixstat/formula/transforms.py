@@ -22,7 +22,7 @@ MAX_LEVELS = 1000
 class Function:
     """A callable of formulas. `kind`: elementwise, transform (may keep a state), categorical, contrast or user.
 
-    `arity` bounds the positional arguments; `keywords=None` accepts any. A function with `stateful` receives `_state`, a
+    `arity` bounds the positional arguments; `keywords=None` accepts any. With `stateful` it receives `_state`, a
     dictionary kept with the schema: empty while learning, as left by it afterwards.
     """
 
@@ -79,9 +79,9 @@ def register_transform(name: str, fn: Callable[..., Any]) -> None:
     """Make `fn` callable in formulas under `name` (an existing registration of yours is replaced).
 
     `fn` receives each column as a float64 array (categorical columns as a pandas Series) and returns an array (row,) or
-    (row, column) that is finite. If it has a parameter `_state` it also receives a dictionary kept with the fitted schema:
-    empty in fit, filled afterwards, to hold what new data need (a mean, knots). The registration is not stored with a
-    saved model: register again before loading it.
+    (row, column) that is finite. If it has a parameter `_state` it also receives a dictionary kept with the fitted
+    schema: empty in fit, filled afterwards, to hold what new data need (a mean, knots). The registration is not
+    stored with a saved model: register again before loading it.
     """
     if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         raise FormulaError(f"the name of a transform has to be an identifier, got {name!r}.")
@@ -160,6 +160,7 @@ def _contrast(name: str, *arguments: Any, **options: Any) -> Any:
 
 
 _ONE = ("log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "abs", "sin", "cos", "tanh", "floor")
+_TWO = ("minimum", "maximum")
 _SPLINE_OPTIONS = frozenset({"df", "knots", "lower_bound", "upper_bound", "constraints", "extrapolation"})
 _BS_OPTIONS = frozenset({"df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound", "extrapolation"})
 _CONTRASTS: Mapping[str, tuple[int, frozenset[str]]] = {
@@ -180,9 +181,7 @@ _CONTRASTS: Mapping[str, tuple[int, frozenset[str]]] = {
 def _builtin() -> dict[str, Function]:
     made = [Function(p + n, getattr(np, n), "elementwise", (1, 1)) for n in _ONE for p in ("", "np.")]
     made += [Function("np.square", np.square, "elementwise", (1, 1)), Function("I", _identity, "elementwise", (1, 1))]
-    made += [
-        Function(p + n, getattr(np, n), "elementwise", (2, 2)) for n in ("minimum", "maximum") for p in ("", "np.")
-    ]
+    made += [Function(p + n, getattr(np, n), "elementwise", (2, 2)) for n in _TWO for p in ("", "np.")]
     made += [Function(p + "where", _where, "elementwise", (3, 3)) for p in ("", "np.")]
     made += [Function(n, partial(_spline, n), "transform", (1, 3), _SPLINE_OPTIONS, True) for n in ("cr", "cs", "cc")]
     scale = frozenset({"center", "scale", "ddof"})

@@ -1,8 +1,8 @@
-"""The expressions a formula may hold: Python syntax is parsed, checked node by node against a whitelist, and never compiled.
+"""The expressions a formula may hold: Python syntax, checked node by node against a whitelist, and never compiled.
 
-An expression is a call such as `log(x)` or `poly(x, 2)`. It may hold calls of registered functions, column names, constants,
-arithmetic, comparisons, boolean operators, keywords, lists and tuples; nothing else. This is a filter for notebooks and
-services, not a proven sandbox; `evaluate.py` walks the same tree and refuses every other node again.
+An expression is a call such as `log(x)` or `poly(x, 2)`. It may hold calls of registered functions, column names,
+constants, arithmetic, comparisons, boolean operators, keywords, lists and tuples; nothing else. This is a filter for
+notebooks and services, not a proven sandbox; `evaluate.py` walks the same tree and refuses every other node again.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _check_top(checker: _Checker, node: ast.expr, left: bool) -> ast.expr:
 
 
 class _Checker:
-    """Walks the tree once; every node type that is not named here is refused. Returns the node (lags become columns)."""
+    """Walks the tree once; node types not named here are refused. Each visit returns the node (lags become columns)."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -223,21 +223,11 @@ class _Checker:
         if not isinstance(node.op, ARITHMETIC + LOGICAL):
             raise refuse(self.text, f"the operator {type(node.op).__name__} is not allowed.")
         if isinstance(node.op, ast.Pow):
-            self.check_power(node)
+            _check_power(self.text, node)
         elif isinstance(node.op, ast.Mult) and not _names(node):
             raise refuse(self.text, "a product of constants is not allowed: write its value.")
         node.left, node.right = self.visit_operand(node.left), self.visit_operand(node.right)
         return node
-
-    def check_power(self, node: ast.BinOp) -> None:
-        """x ** constant only: computed exponents and powers of constants are refused."""
-        exponent = node.right.operand if isinstance(node.right, ast.UnaryOp) else node.right
-        if not isinstance(exponent, ast.Constant) or not isinstance(exponent.value, (int, float)):
-            raise refuse(self.text, "an exponent has to be a number; write exp(b * log(a)) for a computed one.")
-        if abs(exponent.value) > MAX_POWER:
-            raise refuse(self.text, f"exponents are at most {MAX_POWER}.")
-        if not _names(node.left):
-            raise refuse(self.text, "a power of constants is not allowed: write its value.")
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
         node.values = [self.visit_operand(value) for value in node.values]
@@ -255,7 +245,7 @@ class _Checker:
         function = transforms.find(name, self.text)
         if function.kind == "contrast":
             raise refuse(self.text, f"{name}(...) is a contrast: it stands inside C(column, {name}(...)).")
-        self.check_arguments(node, function)
+        _check_arguments(self.text, node, function)
         if name == "lag":
             return self.lag(node)
         if function.kind == "categorical":
@@ -272,28 +262,14 @@ class _Checker:
 
     def categorical(self, node: ast.Call) -> ast.expr:
         """C(column, contrast, levels=[...]): data first, then constants."""
-        options = {"contrasts": a for a in node.args[1:]} | {str(k.arg): k.value for k in node.keywords}
-        for name, value in options.items():
+        options = [("contrasts", value) for value in node.args[1:]] + [(k.arg, k.value) for k in node.keywords]
+        for name, value in options:
             if name == "contrasts":
                 self.contrast(value)
             else:
                 self.constant(value)
         node.args[0] = self.visit(node.args[0])
         return node
-
-    def check_arguments(self, node: ast.Call, function: transforms.Function) -> None:
-        low, high = function.arity
-        if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
-            raise refuse(self.text, "`*` and `**` arguments are not allowed.")
-        if not low <= len(node.args) <= high:
-            count = str(low) if low == high else f"{low} to {high}"
-            raise refuse(self.text, f"{function.name} takes {count} arguments without a keyword, got {len(node.args)}.")
-        for option in node.keywords:
-            if function.keywords is not None and option.arg not in function.keywords:
-                allowed = ", ".join(sorted(function.keywords)) or "none"
-                raise refuse(self.text, f"{function.name} has no keyword {option.arg!r}; it takes: {allowed}.")
-        if function.kind != "contrast" and not ((node.args and _names(node.args[0])) or function.name == "where"):
-            raise refuse(self.text, f"the first argument of {function.name} has to hold a column.")
 
     def argument(self, node: ast.expr) -> ast.expr:
         if isinstance(node, (ast.List, ast.Tuple)):
@@ -307,7 +283,7 @@ class _Checker:
         if not transforms.is_contrast(name):
             raise refuse(self.text, "the second argument of C is a contrast: Treatment('b'), Sum, Helmert, Diff, Poly.")
         if isinstance(node, ast.Call):
-            self.check_arguments(node, transforms.find(name, self.text))
+            _check_arguments(self.text, node, transforms.find(name, self.text))
             for argument in [*node.args, *(k.value for k in node.keywords)]:
                 self.constant(argument)
 
@@ -323,6 +299,32 @@ class _Checker:
         if not isinstance(node.args[0], ast.Name) or len(steps) > 1 or type(value) is not int:
             raise refuse(self.text, "lag takes one column and a whole number: lag(x, 1).")
         return ast.Name(id=f"`lag({unquoted(node.args[0].id)}, {value})`", ctx=ast.Load())
+
+
+def _check_power(text: str, node: ast.BinOp) -> None:
+    """x ** constant only: computed exponents and powers of constants are refused."""
+    exponent = node.right.operand if isinstance(node.right, ast.UnaryOp) else node.right
+    if not isinstance(exponent, ast.Constant) or not isinstance(exponent.value, (int, float)):
+        raise refuse(text, "an exponent has to be a number; write exp(b * log(a)) for a computed one.")
+    if abs(exponent.value) > MAX_POWER:
+        raise refuse(text, f"exponents are at most {MAX_POWER}.")
+    if not _names(node.left):
+        raise refuse(text, "a power of constants is not allowed: write its value.")
+
+
+def _check_arguments(text: str, node: ast.Call, function: transforms.Function) -> None:
+    low, high = function.arity
+    if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
+        raise refuse(text, "`*` and `**` arguments are not allowed.")
+    if not low <= len(node.args) <= high:
+        count = str(low) if low == high else f"{low} to {high}"
+        raise refuse(text, f"{function.name} takes {count} arguments without a keyword, got {len(node.args)}.")
+    for option in node.keywords:
+        if function.keywords is not None and option.arg not in function.keywords:
+            allowed = ", ".join(sorted(function.keywords)) or "none"
+            raise refuse(text, f"{function.name} has no keyword {option.arg!r}; it takes: {allowed}.")
+    if function.kind != "contrast" and not ((node.args and _names(node.args[0])) or function.name == "where"):
+        raise refuse(text, f"the first argument of {function.name} has to hold a column.")
 
 
 def attribute(node: ast.expr) -> str:
