@@ -66,7 +66,7 @@ class Plan(NamedTuple):
 def plan_outcome(key: str, expert: "Regression", formula: str) -> OutcomePlan:
     """Check one expert's options and spell out a formula for every parameter of its family."""
     family = get_family(expert.family)
-    parts = expert.parameter_formulas()
+    parts = {name: part for name, part in expert._parameter_formulas.items() if part is not None}
     allowed = parameter_keys(family)
     for name, part in parts.items():
         if name not in allowed:

@@ -70,26 +70,18 @@ class Regression(MixtureEstimator):
         self.tol = tol
         self.max_iter = max_iter
         self.verbose = verbose
-        for name, formula_ in parameter_formulas.items():
-            setattr(self, name, formula_)
-
-    def parameter_formulas(self) -> dict[str, Any]:
-        """One-sided formulas given for parameters beside the location."""
-        declared = set(self._get_param_names())
-        given = {k: v for k, v in vars(self).items() if k not in declared and not k.endswith("_") and k[0] != "_"}
-        return {name: formula for name, formula in given.items() if formula is not None}
+        self._parameter_formulas = parameter_formulas
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor arguments, parameter formulas included."""
-        return {**super().get_params(deep=deep), **self.parameter_formulas()}
+        return {**super().get_params(deep=deep), **self._parameter_formulas}
 
     def set_params(self, **params: Any) -> "Regression":
         """Set constructor arguments or parameter formulas."""
         declared = set(self._get_param_names())
         super().set_params(**{k: v for k, v in params.items() if k in declared or "__" in k})
-        for name, value in params.items():
-            if name not in declared and "__" not in name:
-                setattr(self, name, value)
+        formulas = {k: v for k, v in params.items() if k not in declared and "__" not in k}
+        self._parameter_formulas = {**self._parameter_formulas, **formulas}
         return self
 
     @property

@@ -16,6 +16,7 @@ from mixstat.families._host import column, median, real, row_shape, spread
 
 LOG_TWO = 0.6931471805599453
 START_DF = 5.0
+LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ class StudentT(Family):
 
     def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
         df = np.exp(np.clip(eta[2], -FLAT, FLAT))
-        return eta[0] + np.exp(eta[1]) * rng.standard_t(df, row_shape(eta, data))
+        with np.errstate(over="ignore"):
+            draw = eta[0] + np.exp(eta[1]) * rng.standard_t(df, row_shape(eta, data))
+        return np.clip(draw, -LARGEST, LARGEST)
 
     def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
         centre = median(data[0], weight)

@@ -15,9 +15,11 @@ def unit_diagonal(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def solve_ascent(information: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray, bool]:
-    """(step, whether the information is positive definite). The step is an ascent direction in any case."""
+    """(step, whether the information is positive definite). The step is an ascent direction, or 0 after an overflow."""
     if not len(gradient):
         return gradient, True
+    if not (np.isfinite(information).all() and np.isfinite(gradient).all()):
+        return np.zeros_like(gradient), False
     scaled, scale = unit_diagonal(information)
     try:
         factor = cho_factor(scaled, lower=True, check_finite=False)
@@ -37,6 +39,8 @@ def invert(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if not len(information):
         return information, np.zeros(0, dtype=bool)
+    if not np.isfinite(information).all():
+        return np.full_like(information, np.nan), np.ones(len(information), dtype=bool)
     scaled, scale = unit_diagonal(information)
     values, vectors = np.linalg.eigh(scaled)
     sound = values > FLOOR

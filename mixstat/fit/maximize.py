@@ -10,28 +10,14 @@ from mixstat.fit.em import em, squarem
 from mixstat.fit.initial import from_labels
 from mixstat.fit.newton import newton, stationarity
 from mixstat.fit.options import Options
-from mixstat.fit.order import order_classes
+from mixstat.fit.order import Order
 from mixstat.fit.penalty import Penalty
 from mixstat.fit.problem import Problem
 from mixstat.fit.progress import progress
+from mixstat.fit.search import Candidate, Search
 from mixstat.fit.solution import Solution, Start, Verdict
-from mixstat.fit.starts import SCHEDULE
 from mixstat.fit.ties import Ties
 from mixstat.fit.verdict import judge
-
-SAME = 1e-6
-"""Objectives within SAME x (1 + |objective|) x 0.01 are one optimum."""
-
-
-class Candidate(NamedTuple):
-    """A point of the search: a start after its short EM, or after Newton."""
-
-    kind: str
-    theta: np.ndarray
-    objective: float
-    log_likelihood: float
-    verdict: Verdict | None
-    iterations: int
 
 
 class Model(NamedTuple):
@@ -61,31 +47,42 @@ def maximize(
     start: np.ndarray | None = None,
     keep_order: bool = False,
 ) -> Found:
-    """Search from many starts, or from `start` alone: theta, or labels (unit,) of integers."""
+    """Search from many starts, or from `start` alone: theta, or labels (unit,) of integers.
+
+    `keep_order` leaves the experts as they are numbered (classes are partly known). An interrupt returns the best
+    point so far, or is passed on where there is none yet.
+    """
     problem = Problem(model.mixture, model.data, model.ties, model.penalty)
-    interrupted, candidates = False, []
     bar = progress(options)
+    search = Search(problem, options, bar, Order(problem, keep_order))
+    interrupted, starts = False, None
     try:
-        if model.mixture.classes == 1 or start is not None:
-            theta = _given(problem, model.data, start)
-            candidates.append(_short(problem, "given" if start is not None else "moments", theta, options))
-        elif len(model.data.weight) > options.screen_above:
-            _screen(model, problem, options, rng, candidates, bar)
-        else:
-            _search(problem, model, options, rng, candidates, bar)
-        candidates = _carry(problem, candidates, options, bar)
+        starts = _run(model, search, rng, start)
     except KeyboardInterrupt:
         interrupted = True
-        if not candidates:
+        if not search.candidates:
             raise
     finally:
         bar.close()
-    solution = _conclude(problem, candidates, options, interrupted=interrupted, keep_order=keep_order)
-    return Found(solution, interrupted, problem, _responsibility(problem, solution))
+    solution = _conclude(search, starts or search.table(), interrupted)
+    responsibility = problem.layout.read_units(posterior(model.mixture, solution.phi, problem.design).responsibility)
+    return Found(solution, interrupted, problem, responsibility.T)
 
 
-def _responsibility(problem: Problem, solution: Solution) -> np.ndarray:
-    return problem.layout.read_units(posterior(problem.mixture, solution.phi, problem.design).responsibility).T
+def _run(model: Model, search: Search, rng: np.random.Generator, start: np.ndarray | None) -> tuple[Start, ...]:
+    """Fill the search; the table of starts."""
+    options, units = search.options, len(model.data.weight)
+    if model.mixture.classes == 1 or start is not None:
+        search.begin("given" if start is not None else "moments", _given(search.problem, model.data, start))
+    elif units > options.screen_above:
+        return _screen(model, search, rng)
+    else:
+        search.begin_all(model.data, model.features, rng)
+    if options.algorithm != "newton":
+        return search.table()
+    everything = units * search.problem.ties.size <= options.polish_size
+    search.carry(options.n_init if everything else options.carry)
+    return search.table()
 
 
 def _given(problem: Problem, data: Data, start: np.ndarray | None) -> np.ndarray:
@@ -95,162 +92,64 @@ def _given(problem: Problem, data: Data, start: np.ndarray | None) -> np.ndarray
     return from_labels(problem, data, labels)
 
 
-def _short(problem: Problem, kind: str, theta: np.ndarray, options: Options) -> Candidate:
-    steps = options.short_em if problem.mixture.classes > 1 else 2
-    result = em(problem, theta, tol=1e-3, max_iter=steps)
-    return Candidate(kind, result.theta, result.objective, result.log_likelihood, None, result.iterations)
+def _screen(model: Model, search: Search, rng: np.random.Generator) -> tuple[Start, ...]:
+    """Many units: search a random subset to its maxima; evaluate each on all units, carry the best on.
 
-
-def _search(
-    problem: Problem,
-    model: Model,
-    options: Options,
-    rng: np.random.Generator,
-    candidates: list[Candidate],
-    bar,
-) -> None:
-    """A short EM from every start; a start that fails is a row of the table, never an error."""
-    bar.begin("starts", options.n_init)
-    for index in range(options.n_init):
-        kind, partition = SCHEDULE[index % len(SCHEDULE)]
-        labels = partition(rng, model.features, model.data.weight, model.mixture.experts)
-        theta = from_labels(problem, model.data, labels)
-        candidates.append(_short(problem, kind, theta, options))
-        bar.advance(max(c.log_likelihood for c in candidates))
-
-
-def _screen(
-    model: Model,
-    problem: Problem,
-    options: Options,
-    rng: np.random.Generator,
-    candidates: list[Candidate],
-    bar,
-) -> None:
-    """Many units: search a random subset to its maxima, then evaluate each distinct one on all units."""
+    The table shows each start's log-likelihood on all units.
+    """
+    options = search.options
     alive = np.flatnonzero(model.data.weight > 0)
     units = np.sort(rng.permutation(alive)[: options.screen_units])
     part = model.data.take(units)
     ratio = model.data.weight.sum() / part.weight.sum()
-    penalty = Penalty(
-        model.penalty.ridge / ratio, model.penalty.lasso / ratio, model.penalty.epsilon * ratio**2
+    old = model.penalty
+    penalty = Penalty(old.ridge / ratio, old.lasso / ratio, old.epsilon * ratio**2)
+    small = Search(
+        Problem(model.mixture, part, model.ties, penalty),
+        options,
+        search.bar,
+        Order(search.problem, search.order.keep),
     )
-    small = Problem(model.mixture, part, model.ties, penalty)
-    found: list[Candidate] = []
-    subset = model._replace(data=part, penalty=penalty, features=model.features[units])
-    _search(small, subset, options, rng, found, bar)
-    for candidate in _carry(small, found, options, bar):
-        same = next((c for c in candidates if np.array_equal(c.theta, candidate.theta)), None)
-        at = same or problem.expect(candidate.theta)
-        candidates.append(
-            candidate._replace(objective=at.objective, log_likelihood=at.log_likelihood, verdict=None)
-        )
+    small.begin_all(part, model.features[units], rng)
+    small.carry(options.n_init)
+    for optimum in small.optima or [small.best()]:
+        at = search.problem.expect(optimum.at.theta if small.optima else optimum.theta)
+        search.candidates.append(Candidate("subset", at.theta, at.objective, at.log_likelihood, 0))
+    if options.algorithm == "newton":
+        search.carry(options.carry)
+    return _screened_table(small, search)
 
 
-def _carry(problem: Problem, candidates: list[Candidate], options: Options, bar) -> list[Candidate]:
-    """Carry the best candidates to a maximum, best first; those that follow an optimum already found count as hits."""
-    if options.algorithm != "newton":
-        return _carry_by_em(problem, candidates, options)
-    order = sorted(range(len(candidates)), key=lambda i: -_rank(candidates[i]))
-    size = np.count_nonzero(np.asarray(problem.design.weight)) * problem.ties.size
-    budget = len(candidates) if size <= options.polish_size else options.carry
-    result, seen = list(candidates), {}
-    bar.begin("Newton", min(budget, len(candidates)))
-    for index in order:
-        candidate = candidates[index]
-        key = candidate.theta.tobytes()
-        if key in seen:
-            result[index] = seen[key]._replace(kind=candidate.kind)
-            continue
-        if len(seen) >= budget:
-            continue
-        result[index] = seen[key] = _polish(problem, candidate, options)
-        bar.advance(max(c.log_likelihood for c in result if c.verdict is not None))
-    return result
-
-
-def _rank(candidate: Candidate) -> float:
-    return candidate.objective if np.isfinite(candidate.objective) else -np.inf
-
-
-def _polish(problem: Problem, candidate: Candidate, options: Options) -> Candidate:
-    found = newton(problem, candidate.theta, tol=options.tol, max_iter=options.max_iter)
-    at = found.at
-    verdict = judge(problem, at, at.information, found.converged, found.decrement)
-    return Candidate(
-        candidate.kind,
-        at.theta,
-        at.objective,
-        at.log_likelihood,
-        verdict,
-        candidate.iterations + found.iterations,
-    )
-
-
-def _carry_by_em(problem: Problem, candidates: list[Candidate], options: Options) -> list[Candidate]:
-    """The best candidate alone, by EM or SQUAREM to `tol` on the mean log-likelihood."""
-    best = max(range(len(candidates)), key=lambda i: _rank(candidates[i]))
-    driver = {"em": em, "squarem": squarem}[options.algorithm]
-    total = float(np.asarray(problem.design.weight).sum())
-    result = driver(problem, candidates[best].theta, tol=options.tol * total, max_iter=options.max_iter)
-    done = result.change <= options.tol * total
-    words = "converged by EM: the mean log-likelihood gained less than tol" if done else "EM reached max_iter"
-    polished = candidates[best]._replace(
-        theta=result.theta,
-        objective=result.objective,
-        log_likelihood=result.log_likelihood,
-        verdict=Verdict(done, False, words),
-        iterations=candidates[best].iterations + result.iterations,
-    )
-    return [polished if i == best else c for i, c in enumerate(candidates)]
-
-
-def _is_same(a: Candidate, b: Candidate) -> bool:
-    return abs(a.objective - b.objective) <= 0.01 * SAME * (1 + abs(a.objective))
-
-
-def _best(candidates: list[Candidate]) -> Candidate:
-    """The highest objective among clean maxima; else among those that are not spurious; else of all."""
-    judged = [c for c in candidates if c.verdict is not None] or candidates
-    tiers = (
-        [c for c in judged if c.verdict is not None and c.verdict.converged],
-        [c for c in judged if c.verdict is not None and not c.verdict.spurious],
-        judged,
-    )
-    return max(next(tier for tier in tiers if tier), key=_rank)
-
-
-def _table(candidates: list[Candidate]) -> tuple[Start, ...]:
+def _screened_table(small: Search, search: Search) -> tuple[Start, ...]:
+    """The subset's starts with what their optimum became on all units."""
+    full = search.table()
+    homes = [search.candidates[c.optimum].optimum if c.optimum >= 0 else -1 for c in small.candidates]
     rows = []
-    for candidate in candidates:
-        judged = candidate.verdict is not None
-        hits = sum(_is_same(candidate, other) for other in candidates if other.verdict is not None) if judged else 0
-        status = candidate.verdict.status if candidate.verdict is not None else "short EM only, not carried on"
-        rows.append(
-            Start(
-                candidate.kind, candidate.log_likelihood, candidate.objective, status, hits, candidate.iterations
-            )
-        )
+    for candidate, home in zip(small.candidates, homes, strict=True):
+        if candidate.optimum < 0:
+            rows.append(Start(candidate.kind, np.nan, np.nan, "short EM on a subset only", 0, candidate.iterations))
+            continue
+        row = full[candidate.optimum]
+        hits = homes.count(home) if home >= 0 else 0
+        rows.append(row._replace(kind=candidate.kind, hits=hits, iterations=row.iterations + candidate.iterations))
     return tuple(rows)
 
 
-def _conclude(
-    problem: Problem, candidates: list[Candidate], options: Options, *, interrupted: bool, keep_order: bool
-) -> Solution:
-    """Order the experts, settle in the ordered parametrisation, and judge with the unpenalised information."""
-    best = _best(candidates)
-    theta = best.theta if keep_order else order_classes(problem, best.theta)
+def _conclude(search: Search, starts: tuple[Start, ...], interrupted: bool) -> Solution:
+    """Settle in the ordered parametrisation, and judge with the unpenalised information."""
+    problem, options, best = search.problem, search.options, search.best()
+    theta = search.order.canonical(best.theta)
+    verdict, iterations = None, best.iterations
     if options.algorithm == "newton":
         found = newton(problem, theta, tol=options.tol, max_iter=0 if interrupted else options.max_iter)
         at, decrement, converged = found.at, found.decrement, found.converged
     else:
-        at = problem.evaluate(theta)
-        decrement, converged = np.nan, bool(best.verdict and best.verdict.converged)
+        theta, verdict, steps = _by_em(search, theta)
+        at, decrement, converged = problem.evaluate(theta), np.nan, verdict.converged
+        iterations += steps
     penalised = problem.penalty.epsilon > 0 or problem.penalty.ridge.any()
     plain = problem.evaluate_likelihood(at.theta) if penalised else at
-    verdict = judge(problem, at, plain.information, converged, decrement)
-    if options.algorithm != "newton" and best.verdict is not None and not verdict.spurious:
-        verdict = best.verdict
+    judged = judge(problem, at, plain.information, converged, decrement)
     return Solution(
         at.theta,
         problem.ties.expand(at.theta),
@@ -260,7 +159,18 @@ def _conclude(
         decrement,
         plain.information,
         at.class_weight,
-        verdict,
-        _table(candidates),
-        best.iterations,
+        judged if verdict is None or judged.spurious else verdict,
+        starts,
+        iterations,
     )
+
+
+def _by_em(search: Search, theta: np.ndarray) -> tuple[np.ndarray, Verdict, int]:
+    """EM or SQUAREM to `tol` on the mean log-likelihood: (theta in order, verdict, steps)."""
+    problem, options = search.problem, search.options
+    total = float(np.asarray(problem.design.weight).sum())
+    driver = {"em": em, "squarem": squarem}[options.algorithm]
+    result = driver(problem, theta, tol=options.tol * total, max_iter=options.max_iter)
+    done = result.change <= options.tol * total
+    words = "converged by EM: the mean log-likelihood gained less than tol in a step" if done else "EM reached max_iter"
+    return search.order.canonical(result.theta), Verdict(done, False, words), result.iterations

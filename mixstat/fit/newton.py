@@ -5,6 +5,7 @@ Convergence is the Newton decrement g' I^-1 g (for a lasso its proximal counterp
 likelihood.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,14 +27,24 @@ class NewtonResult(NamedTuple):
     definite: bool
 
 
-def newton(problem: Problem, theta: np.ndarray, *, tol: float, max_iter: int) -> NewtonResult:
+def newton(
+    problem: Problem,
+    theta: np.ndarray,
+    *,
+    tol: float,
+    max_iter: int,
+    stop: Callable[[Evaluation], bool] = lambda at: False,
+) -> NewtonResult:
     """Maximise the objective from `theta` until the decrement is below `tol` with a positive definite information.
 
     After convergence one more full step is taken if it does not fall, so that the gradient is at rounding level.
+    `stop` may end the iteration early, unconverged.
     """
     current = problem.evaluate(theta)
     decrement, definite, iteration = np.inf, False, 0
     for iteration in range(max_iter):
+        if stop(current):
+            return NewtonResult(current, decrement, iteration, False, definite)
         step, definite = _step(problem, current)
         decrement = _decrement(current, step)
         following = _search(problem, current, step)
@@ -71,7 +82,8 @@ def _search(problem: Problem, current: Evaluation, step: np.ndarray) -> Evaluati
     slack = 1e-13 * (1 + abs(current.objective))
     for halving in range(HALVINGS):
         trial = problem.evaluate(current.theta + step * 0.5**halving)
-        if np.isfinite(trial.objective) and trial.objective >= current.objective - slack:
+        sound = np.isfinite(trial.objective) and np.isfinite(trial.information).all()
+        if sound and trial.objective >= current.objective - slack:
             return trial
     return None
 

@@ -17,11 +17,13 @@ class Options:
     algorithm: str = "newton"
     verbose: int = 1
     short_em: int = 15
-    """EM steps that every start is given."""
+    """EM steps that every start is given,"""
+    short_tol: float = 1e-2
+    """unless one gains less than this in log-likelihood."""
     screen_above: int = 20_000
     """Above this number of units, starts are run on a random subset of `screen_units`."""
     screen_units: int = 5_000
     carry: int = 3
-    """Distinct optima of the subset that are carried to all units."""
+    """Candidates followed to a maximum where following all would take long."""
     polish_size: int = 2_000_000
-    """All starts are carried to a maximum where units x coefficients is below this; else the best five."""
+    """All starts are followed to a maximum where units x parameters is below this."""

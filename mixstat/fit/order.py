@@ -9,13 +9,25 @@ from mixstat.core.mixture import Mixture
 from mixstat.fit.problem import Problem
 
 
-def order_classes(problem: Problem, theta: np.ndarray) -> np.ndarray:
-    """theta with the experts in order. Nothing moves where coefficients differ by class in what is tied or fixed."""
-    phi = problem.ties.expand(theta)
-    averages = column_averages(problem)
-    moved = permute(problem.mixture, phi, ranking(problem.mixture, phi, averages))
-    following = problem.ties.contract(moved)
-    return following if np.allclose(problem.ties.expand(following), moved, rtol=1e-12, atol=1e-12) else theta
+class Order:
+    """Brings free parameters to the documented order of experts; `keep` leaves them as they are."""
+
+    def __init__(self, problem: Problem, keep: bool):
+        self.mixture, self.ties = problem.mixture, problem.ties
+        self.keep = keep or problem.mixture.classes == 1
+        self.averages = column_averages(problem)
+
+    def canonical(self, theta: np.ndarray) -> np.ndarray:
+        """theta with the experts in order. Nothing moves where ties or fixed values differ between experts."""
+        if self.keep:
+            return theta
+        phi = self.ties.expand(theta)
+        order = ranking(self.mixture, phi, self.averages)
+        if np.array_equal(order, np.arange(len(order))):
+            return theta
+        moved = permute(self.mixture, phi, order)
+        following = self.ties.contract(moved)
+        return following if np.allclose(self.ties.expand(following), moved, rtol=1e-12, atol=1e-12) else theta
 
 
 def column_averages(problem: Problem) -> np.ndarray:
@@ -23,21 +35,20 @@ def column_averages(problem: Problem) -> np.ndarray:
     columns, weight = np.asarray(problem.design.columns), np.asarray(problem.design.weight)
     if problem.design.unit is not None:
         weight = np.take_along_axis(weight, np.asarray(problem.design.unit), axis=1)
-    total = np.einsum("bcn,bn->c", columns, (weight > 0).astype(float))
-    return total / max(np.count_nonzero(weight > 0), 1)
+    alive = (weight > 0).astype(np.float64)
+    return np.matmul(columns, alive[..., None]).sum(axis=(0, 2)) / max(alive.sum(), 1.0)
 
 
 def ranking(mixture: Mixture, phi: np.ndarray, averages: np.ndarray) -> np.ndarray:
     """(class,) old position of the class at each new position."""
     experts, _ = mixture.split(phi)
-    order, start = [], 0
+    order: list[int] = []
     for group, coefficients in zip(mixture.groups, experts, strict=True):
         outcome = group.outcomes[0]
-        location = group.split(coefficients)[0][:, 0, outcome.parameter_of == 0]
-        values = location @ averages[outcome.column_of[outcome.parameter_of == 0]]
-        order.extend(start + np.argsort(values, kind="stable"))
-        start += group.copies
-    return np.array(order + list(range(start, mixture.classes)))
+        mine = outcome.parameter_of == 0
+        values = group.split(coefficients)[0][:, 0, mine] @ averages[outcome.column_of[mine]]
+        order.extend(len(order) + np.argsort(values, kind="stable"))
+    return np.array(order + list(range(len(order), mixture.classes)))
 
 
 def permute(mixture: Mixture, phi: np.ndarray, order: np.ndarray) -> np.ndarray:

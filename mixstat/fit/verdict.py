@@ -110,4 +110,6 @@ def _gate_range(problem: Problem, theta: np.ndarray) -> float:
 def _is_singular(information: np.ndarray) -> bool:
     if not len(information):
         return False
+    if not np.isfinite(information).all():
+        return True
     return float(np.linalg.eigvalsh(unit_diagonal(information)[0])[0]) < 1e-10

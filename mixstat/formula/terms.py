@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -89,8 +89,11 @@ def _call(source: str, text: str) -> Left:
 
 
 def build(left: Left, columns: Mapping[str, Column], n_rows: int, state: State) -> Response:
-    """The response on the rows given; entries missing in the data are NaN."""
-    return BUILDERS[left.form](left, columns, n_rows, state)
+    """The response on the rows given, read-only (it may be the data's own memory); missing entries are NaN."""
+    response = BUILDERS[left.form](left, columns, n_rows, state)
+    values = response.values.view()
+    values.flags.writeable = False
+    return replace(response, values=values)
 
 
 def _numbers(part: Factor, columns: Mapping[str, Column], n_rows: int, state: State) -> np.ndarray:

@@ -4,13 +4,40 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from mixstat.core.family import Family
+from mixstat.core.family import Family, score_and_curvature
 from mixstat.families import get_family
 
 LEVELS = ("a", "b", "c")
+
+_density = jax.jit(lambda family, eta, data: family.log_density(tuple(eta), data), static_argnums=0)
+_derivatives = jax.jit(score_and_curvature, static_argnums=0)
+
+
+def _pad(values: np.ndarray, rows: int) -> jax.Array:
+    """Repeat the last row up to a power of 8, so that few shapes are compiled."""
+    size = 8
+    while size < rows:
+        size *= 8
+    values = np.asarray(values)
+    return jnp.asarray(np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, size - values.shape[-1])], mode="edge"))
+
+
+def density(family: Family, eta: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """log f of rows; eta (P, row), data (m, row)."""
+    rows = data.shape[-1]
+    return np.asarray(_density(family, _pad(eta, rows), _pad(data, rows)))[:rows]
+
+
+def derivatives(family: Family, eta: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Score (P, row) and curvature (P, P, row)."""
+    rows = data.shape[-1]
+    score, curvature = _derivatives(family, _pad(eta, rows), _pad(data, rows))
+    return np.asarray(score)[:, :rows], np.asarray(curvature)[..., :rows]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ def relative(found: np.ndarray, expected: list) -> float:
 
 
 def three(function, x: np.ndarray) -> tuple:
-    return tuple(jax.vmap(f)(jnp.asarray(x)) for f in (function, jax.grad(function), jax.jacfwd(jax.grad(function))))
+    return tuple(
+        jax.jit(jax.vmap(f))(jnp.asarray(x)) for f in (function, jax.grad(function), jax.jacfwd(jax.grad(function)))
+    )
 
 
 def test_stirling_error() -> None:

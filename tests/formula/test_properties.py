@@ -28,27 +28,9 @@ def make_frame(n=40):
 
 
 FRAME = make_frame()
-ATOMS = st.sampled_from(
-    [
-        "a",
-        "b",
-        "c",
-        "g",
-        "h",
-        "`my x`",
-        "log(a)",
-        "I(a * b + 1)",
-        "poly(b, 2)",
-        "scale(c)",
-        "C(g)",
-        "bs(a, df=4)",
-        "C(h, contr.sum)",
-        "C(g, Treatment('q'))",
-        "np.sqrt(c)",
-        "C(g, contr.helmert)",
-        "center(`my x`)",
-    ]
-)
+PLAIN = ["a", "b", "c", "g", "h", "`my x`", "log(a)", "I(a * b + 1)", "poly(b, 2)", "scale(c)", "C(g)", "bs(a, df=4)"]
+CODED = ["C(h, contr.sum)", "C(g, Treatment('q'))", "np.sqrt(c)", "C(g, contr.helmert)", "center(`my x`)"]
+ATOMS = st.sampled_from([*PLAIN, *CODED])
 NUMBERS = st.sampled_from(["a", "b", "c", "`my x`"])
 
 
@@ -82,7 +64,8 @@ def test_random_formulas_equal_formulaic(right):
     try:
         parse_right(f"y ~ {right}")
     except FormulaError as error:
-        assert any(cap in str(error) for cap in CAPS)
+        if not any(cap in str(error) for cap in CAPS):
+            raise
         return
     same_as_formulaic(right)
 
@@ -98,7 +81,8 @@ def test_signs_and_intercepts_equal_formulaic(parts):
     try:
         parse_right(f"y ~ {right}")
     except FormulaError as error:
-        assert "removes nothing" in str(error)
+        if "removes nothing" not in str(error):
+            raise
         return
     if "- 0" not in right:
         same_as_formulaic(right)

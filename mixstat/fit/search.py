@@ -1,0 +1,157 @@
+"""Search: a short EM from every start, then the best carried to maxima; interruptible, nothing found is lost.
+
+A start whose path comes near a maximum already found (squared distance below JOIN in the metric of its information,
+which is twice the gap of log-likelihood there) belongs to that maximum and is not followed further.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mixstat.core.design import Data
+from mixstat.fit.em import em
+from mixstat.fit.initial import from_labels
+from mixstat.fit.newton import newton
+from mixstat.fit.options import Options
+from mixstat.fit.order import Order
+from mixstat.fit.problem import Evaluation, Problem
+from mixstat.fit.progress import Progress
+from mixstat.fit.solution import Start, Verdict
+from mixstat.fit.starts import SCHEDULE
+from mixstat.fit.verdict import judge
+
+JOIN = 0.1
+
+
+class Candidate(NamedTuple):
+    """A start after its short EM; `optimum` is the place of its maximum in `Search.optima`, or -1."""
+
+    kind: str
+    theta: np.ndarray
+    objective: float
+    log_likelihood: float
+    iterations: int
+    optimum: int = -1
+
+
+class Optimum(NamedTuple):
+    """A point where Newton stopped, with its verdict."""
+
+    at: Evaluation
+    verdict: Verdict
+
+
+class Search:
+    """The candidates and optima of one problem."""
+
+    def __init__(self, problem: Problem, options: Options, bar: Progress, order: Order):
+        self.problem, self.options, self.bar, self.order = problem, options, bar, order
+        self.candidates: list[Candidate] = []
+        self.optima: list[Optimum] = []
+
+    def begin(self, kind: str, theta: np.ndarray) -> None:
+        """A short EM from `theta`."""
+        steps = self.options.short_em if self.problem.mixture.classes > 1 else 2
+        result = em(self.problem, theta, tol=self.options.short_tol, max_iter=steps)
+        self.candidates.append(
+            Candidate(kind, result.theta, result.objective, result.log_likelihood, result.iterations)
+        )
+
+    def begin_all(self, data: Data, features: np.ndarray, rng: np.random.Generator) -> None:
+        """All starts in turn. One that fails has a log-likelihood of nan in the table and is no error."""
+        self.bar.begin("starts", self.options.n_init)
+        for index in range(self.options.n_init):
+            kind, partition = SCHEDULE[index % len(SCHEDULE)]
+            labels = partition(rng, features, data.weight, self.problem.mixture.experts)
+            self.begin(kind, from_labels(self.problem, data, labels))
+            self.bar.advance(self.best_log_likelihood)
+
+    def carry(self, budget: int) -> None:
+        """Follow candidates to maxima, best first, until `budget` of them have been followed by Newton."""
+        ranked = sorted(range(len(self.candidates)), key=lambda i: -rank(self.candidates[i].objective))
+        self.bar.begin("Newton", len(ranked))
+        followed = 0
+        for index in ranked:
+            self.bar.advance(self.best_log_likelihood)
+            candidate = self.candidates[index]
+            theta = self.order.canonical(candidate.theta)
+            home = self.near(theta, candidate.objective)
+            if home < 0 and followed >= budget:
+                continue
+            steps = 0
+            if home < 0:
+                followed += 1
+                home, steps = self._follow(theta)
+            best = self.optima[home].at
+            self.candidates[index] = candidate._replace(
+                theta=best.theta,
+                objective=best.objective,
+                log_likelihood=best.log_likelihood,
+                iterations=candidate.iterations + steps,
+                optimum=home,
+            )
+
+    def _follow(self, theta: np.ndarray) -> tuple[int, int]:
+        """Newton from `theta` until it stops or joins a known optimum: (its place, steps)."""
+        joined: list[int] = []
+
+        def join(at: Evaluation) -> bool:
+            place = self.near(self.order.canonical(at.theta), at.objective)
+            joined.append(place)
+            return place >= 0
+
+        options = self.options
+        found = newton(self.problem, theta, tol=options.tol, max_iter=options.max_iter, stop=join)
+        if joined and joined[-1] >= 0:
+            return joined[-1], found.iterations
+        at = found.at._replace(theta=self.order.canonical(found.at.theta))
+        if not np.array_equal(at.theta, found.at.theta):
+            at = self.problem.evaluate(at.theta)
+        verdict = judge(self.problem, at, at.information, found.converged, found.decrement)
+        self.optima.append(Optimum(at, verdict))
+        return len(self.optima) - 1, found.iterations
+
+    def near(self, theta: np.ndarray, objective: float) -> int:
+        """The known converged optimum in whose neighbourhood `theta` lies, or -1."""
+        for place, optimum in enumerate(self.optima):
+            gap = theta - optimum.at.theta
+            close = abs(optimum.at.objective - objective) < JOIN
+            if close and optimum.verdict.converged and gap @ optimum.at.information @ gap < JOIN:
+                return place
+        return -1
+
+    @property
+    def best_log_likelihood(self) -> float:
+        return max((c.log_likelihood for c in self.candidates if np.isfinite(c.log_likelihood)), default=np.nan)
+
+    def best(self) -> Candidate:
+        """The highest objective among clean maxima; else among those that are not spurious; else of all."""
+        verdicts = [None if c.optimum < 0 else self.optima[c.optimum].verdict for c in self.candidates]
+        judged = [c for c, v in zip(self.candidates, verdicts, strict=True) if v is not None]
+        tiers = (
+            [c for c, v in zip(self.candidates, verdicts, strict=True) if v is not None and v.converged],
+            [c for c, v in zip(self.candidates, verdicts, strict=True) if v is not None and not v.spurious],
+            judged,
+            self.candidates,
+        )
+        return max(next(tier for tier in tiers if tier), key=lambda c: rank(c.objective))
+
+    def table(self) -> tuple[Start, ...]:
+        """One row a start; `hits` counts the starts of the same optimum."""
+        homes = [candidate.optimum for candidate in self.candidates]
+        return tuple(
+            Start(
+                c.kind,
+                c.log_likelihood,
+                c.objective,
+                self.optima[c.optimum].verdict.status if c.optimum >= 0 else "short EM only, not carried on",
+                homes.count(c.optimum) if c.optimum >= 0 else 0,
+                c.iterations,
+            )
+            for c in self.candidates
+        )
+
+
+def rank(objective: float) -> float:
+    """A key that puts failed starts last."""
+    return objective if np.isfinite(objective) else -np.inf

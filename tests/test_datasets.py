@@ -1,0 +1,75 @@
+"""The shipped tables and the simulator: what the documents say about them holds."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixstat as ms
+from mixstat import datasets
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+def test_tables_are_read():
+    wages, visits = ms.datasets.load_wages(), ms.datasets.load_visits()
+    assert wages.shape == (1200, 6)
+    assert list(wages.columns) == ["log_wage", "school", "exper", "city", "union", "track"]
+    assert visits["patient"].nunique() == 250
+    assert not wages.isna().any().any()
+    assert not visits.isna().any().any()
+
+
+@pytest.mark.parametrize("name", ["wages", "visits"])
+def test_scripts_make_the_tables(name, tmp_path):
+    script = tmp_path / f"make_{name}.py"
+    script.write_text((DATA / f"make_{name}.py").read_text(encoding="utf-8"), encoding="utf-8")
+    runpy.run_path(str(script), run_name="__main__")
+    assert (tmp_path / f"{name}.csv").read_bytes() == (DATA / f"{name}.csv").read_bytes()
+
+
+def test_same_seed_same_sample():
+    a, b = ms.datasets.make_moe(50, random_state=3), ms.datasets.make_moe(50, random_state=3)
+    pd.testing.assert_frame_equal(a.data, b.data)
+    assert len(np.unique(a.classes)) == 2
+
+
+def test_truth_follows_the_order_of_experts():
+    flipped = ms.datasets.make_moe(400, coefficients=((5.0,), (-5.0,)), gate=((2.0,),), random_state=1)
+    assert list(flipped.truth["value"]) == [-5.0, 0.0, 5.0, 0.0, -2.0]
+    assert (flipped.classes == 1).mean() == pytest.approx(1 / (1 + np.exp(-2.0)), abs=0.07)
+    assert flipped.formula == "y ~ 1"
+    assert flipped.gate == "~ 1"
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        ("gaussian", {"parameters": {"sigma": (0.5, 0.8)}}),
+        ("poisson", {"coefficients": ((0.0, 0.5), (2.0, -0.3)), "occasions": 3}),
+    ],
+)
+def test_a_fit_recovers_the_truth(family, options):
+    made = ms.datasets.make_moe(800, family=family, random_state=2, **options)
+    unit = "unit" if "occasions" in options else None
+    expert = ms.Regression(made.formula, family=family)
+    model = ms.MixtureOfExperts(expert, gate=made.gate, unit=unit, n_init=4, random_state=1, verbose=0).fit(made.data)
+    both = model.tidy().merge(made.truth, on=["expert", "parameter", "term"], how="outer", indicator=True)
+    assert (both["_merge"] == "both").all()
+    assert (((both["estimate"] - both["value"]) / both["std_error"]).abs() < 4).all()
+
+
+def test_errors_say_what_to_give():
+    with pytest.raises(ms.DataError, match="no parameter \\['sgima'\\]; it has \\['sigma'\\]"):
+        ms.datasets.make_moe(10, parameters={"sgima": 1.0})
+    with pytest.raises(ms.DataError, match="one response and one location"):
+        ms.datasets.make_moe(10, family="multivariate_gaussian")
+
+
+def test_tables_are_found_inside_an_installed_package(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "wages.csv").write_text("a\n1\n", encoding="utf-8")
+    monkeypatch.setattr(datasets, "files", lambda package: tmp_path)
+    assert list(datasets.load_wages().columns) == ["a"]
