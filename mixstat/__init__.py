@@ -1,5 +1,6 @@
 """mixstat: statistical mixture-of-experts modelling, from a formula to an honest maximum."""
 
+from mixstat import datasets
 from mixstat.core.family import Family, Parameter
 from mixstat.estimators.extras import Noise, PointMass
 from mixstat.estimators.joint import Joint
@@ -31,5 +32,6 @@ __all__ = [
     "PointMass",
     "Regression",
     "UnseenLevelError",
+    "datasets",
     "register_transform",
 ]

@@ -1,6 +1,6 @@
 """Data: simulated tables that ship with the package, and a simulator of mixtures of experts with known truth.
 
-    z_i ~ Multinomial(softmax(gamma_1'v_i, ..., gamma_K'v_i)),    y_ij | z_i = k ~ family(eta = beta_k'x_ij)
+z_i ~ Multinomial(softmax(gamma_1'v_i, ..., gamma_K'v_i)),    y_ij | z_i = k ~ family(eta = beta_k'x_ij)
 """
 
 from collections.abc import Mapping, Sequence
@@ -83,7 +83,9 @@ def make_moe(
     location = beta[rows, 0] + np.einsum("nc,nc->n", beta[rows, 1:], x)
     eta = [location if p.location else others[p.name][rows] for p in kind.parameters]
     y = np.asarray(kind.sample(rng, eta, None)).reshape(len(rows))
-    data = pd.DataFrame({"unit": np.repeat(np.arange(1, n + 1), occasions)} if occasions > 1 else {}, index=range(len(y)))
+    data = pd.DataFrame(
+        {"unit": np.repeat(np.arange(1, n + 1), occasions)} if occasions > 1 else {}, index=range(len(y))
+    )
     data["y"] = y
     data[_names("x", x)] = x
     data[_names("z", z)] = np.repeat(z, occasions, axis=0)

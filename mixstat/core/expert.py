@@ -119,15 +119,23 @@ class Outcome:
         weighted = -weight[:, None, None] * curvature[:, :, p, q]
         return gram(weighted, block.columns)
 
-    def moments(self, weight: Array, coefficients: Array, block: Design) -> tuple[Array, ...]:
-        """The family's sufficient sums for a closed-form M-step, each with leading (expert, outcome)."""
-        eta = self.predictors(coefficients, block)
+    def moments(self, weight: Array, coefficients: Array, block: Design) -> tuple[Array, Array]:
+        """Weighted sums for a closed-form M-step, one GEMM for all experts; `weight` (expert, row).
+
+        Rows are the location's columns and the residuals of expert 1 (a common reference, near the data, so that
+        nothing cancels): (expert, outcome, pair of rows), upper triangle; and sums of weights (expert, outcome).
+        """
+        eta = [value[0] for value in self.predictors(coefficients[:1], block)]
+        residual = jax.vmap(self.family.residuals)(tuple(eta), block.responses[self.data])
         columns = block.columns[np.asarray(self.columns[0], dtype=np.int64)]
         observed = block.observed[self.data]
         seen = jnp.ones((self.count, 1)) if observed is None else observed
         weights = weight[:, None] * seen
-        inner = jax.vmap(lambda w, e, d: self.family.moments(w, columns, e, d))
-        return jax.vmap(inner, in_axes=(0, 0, None))(weights, tuple(eta), block.responses[self.data])
+
+        def sums(w: Array, errors: Array) -> Array:
+            return gram(w, jnp.concatenate([columns, errors]))
+
+        return jax.vmap(sums, in_axes=(1, 0), out_axes=1)(weights, residual), jnp.sum(weights, axis=-1)
 
     def gather(self, contracted: np.ndarray, columns: int) -> np.ndarray:
         """From `contract` to (expert, outcome, width, width), on the host."""

@@ -106,17 +106,21 @@ class Family:
         """Constant predictors (P,) that fit the weighted sample roughly (moments): where Newton may begin."""
         raise NotImplementedError
 
-    # Optional closed-form M-step, used where all parameters but the location are constant and nothing is tied.
-    # `moments` runs in a jitted kernel and is additive over rows; `maximize` finishes on the host.
+    # Optional closed-form M-step of families that are Gaussian in some residual: where all parameters but the location
+    # are constant and nothing is tied, the location is weighted least squares and the rest follows from the scatter.
 
     has_closed_form: ClassVar[bool] = False
 
-    def moments(self, weight: Array, columns: Array, eta: Sequence[Array], data: Array) -> tuple[Array, ...]:
-        """Additive sufficient sums for `maximize`: `weight` (row,), location columns (c, row)."""
+    def residuals(self, eta: Sequence[Array], data: Array) -> Array:
+        """(dimension, row): response minus location predictor, on the scale where the family is Gaussian."""
         raise NotImplementedError
 
-    def maximize(self, moments: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """(step of the location coefficients (locations, c), new constant predictors of the other parameters)."""
+    def fit_scatter(self, scatter: np.ndarray, total: np.ndarray, weight: float) -> np.ndarray:
+        """Constant predictors of the other parameters (host).
+
+        `scatter` (dimension, dimension) is the weighted sum of products of the residuals after least squares, `total`
+        (dimension,) its diagonal before (what rounding is measured against), `weight` the sum of weights.
+        """
         raise NotImplementedError
 
 

@@ -1,11 +1,31 @@
 """Responses: from a materialised left side to what a family encodes."""
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
 import numpy as np
 
 from mixstat.core.family import Family
-from mixstat.estimators.extras import ResponseData
 from mixstat.exceptions import DataError
 from mixstat.formula import Response
+
+
+class ResponseData(NamedTuple):
+    """One response. A continuous family cannot reach an atom (the value of a point mass): its density there is 0.
+
+    names    of its columns
+    data     (m, row) as the family encodes it; a safe value where missing or at an atom
+    values   (dimension, row) the response itself, also at atoms
+    seen     (row,) observed
+    at_atom  (row,) on an atom, where the family is continuous
+    """
+
+    names: tuple[str, ...]
+    family: Family
+    data: np.ndarray
+    values: np.ndarray
+    seen: np.ndarray
+    at_atom: np.ndarray
 
 
 def bind_family(family: Family, response: Response) -> Family:
@@ -21,23 +41,22 @@ def _plain(value: float) -> float | int:
     return int(value) if float(value).is_integer() else float(value)
 
 
-def encode_response(family: Family, response: Response, atoms: tuple[float, ...] = ()) -> ResponseData:
-    """Encode a response; missing rows (and rows at an atom) get a safe value and are marked."""
+def encode_response(family: Family, response: Response, atoms: Sequence[float] = ()) -> ResponseData:
+    """Encode a response; missing rows, and rows at an atom that the family cannot reach, are marked."""
     values = _values(family, response)
-    name = ", ".join(response.names)
-    seen = ~(np.isnan(values) if values.ndim == 1 else np.isnan(values).any(axis=1))
-    raw = values
+    table = values[:, None] if values.ndim == 1 else values
+    seen = ~np.isnan(table).any(axis=1)
     at_atom = np.zeros(len(values), dtype=bool)
     if atoms and not family.discrete:
-        at_atom = np.isin(values if values.ndim == 1 else values[:, 0], atoms)
-        raw = np.where(at_atom if values.ndim == 1 else at_atom[:, None], np.nan, values)
-    data = family.encode(raw, name)
-    if not seen.all():
-        data[:, ~seen] = safe_data(family)
-    if at_atom.any():
-        data[:, at_atom] = safe_data(family)
-        data[: family.dimension, at_atom] = np.atleast_2d(values[at_atom].T)
-    return ResponseData(family, data, seen)
+        at_atom = np.any([(table == atom).all(axis=1) for atom in atoms], axis=0)
+    hidden = at_atom | ~seen
+    raw = values if not at_atom.any() else np.where(at_atom if values.ndim == 1 else at_atom[:, None], np.nan, values)
+    data = family.encode(raw, ", ".join(response.names))
+    own = data[: family.dimension].copy()
+    if hidden.any():
+        data[:, hidden] = safe_data(family)
+        own[:, at_atom] = table[at_atom].T
+    return ResponseData(response.names, family, data, own, seen, at_atom)
 
 
 def safe_data(family: Family) -> np.ndarray:
@@ -46,16 +65,20 @@ def safe_data(family: Family) -> np.ndarray:
     return family.encode(value, "response")
 
 
+def distinct(responses: Mapping[str, ResponseData]) -> list[ResponseData]:
+    """The responses of the first expert template: every template models the same ones."""
+    return [response for key, response in responses.items() if key.startswith("0.")]
+
+
 def _values(family: Family, response: Response) -> np.ndarray:
     if response.kind == "categorical":
         return _categorical_values(family, response)
     if family.name == "categorical":
         return _codes(family, response)
     if family.name == "binomial" and response.kind == "vector":
-        successes, failures = response.values.T
-        return np.column_stack([successes, successes + failures])
+        return _successes_and_trials(response)
     if response.kind == "quotient" and family.name != "binomial":
-        return response.values[:, 0] / response.values[:, 1]
+        return _quotient(response)
     if response.kind == "vector" and family.dimension == 1:
         raise DataError(
             f"family {family.name!r} has one response, but the left side gives {len(response.names)}: "
@@ -64,20 +87,40 @@ def _values(family: Family, response: Response) -> np.ndarray:
     return response.values
 
 
+def _successes_and_trials(response: Response) -> np.ndarray:
+    if response.values.shape[1] != 2:
+        raise DataError(
+            f"family 'binomial' takes cbind(successes, failures), but the left side gives {len(response.names)} "
+            f"columns: {', '.join(response.names)}; use family='categorical' for several categories"
+        )
+    successes, failures = response.values.T
+    return np.column_stack([successes, successes + failures])
+
+
+def _quotient(response: Response) -> np.ndarray:
+    numerator, denominator = response.values.T
+    if (denominator == 0).any():
+        raise DataError(f"column '{response.names[1]}' divides the response and is 0 in {(denominator == 0).sum()} rows")
+    return numerator / denominator
+
+
 def _categorical_values(family: Family, response: Response) -> np.ndarray:
     if family.name == "categorical":
         return response.values
     levels = response.levels or ()
     if family.name == "binomial" and len(levels) <= 2:
         return response.values
+    shown = ", ".join(map(str, levels[:4])) + (", ..." if len(levels) > 4 else "")
     raise DataError(
-        f"column '{response.names[0]}' holds categories ({', '.join(map(str, levels[:4]))}...), which family "
-        f"{family.name!r} cannot model; use family='categorical', or convert it with pandas.to_numeric"
+        f"column '{response.names[0]}' holds categories ({shown}), which family {family.name!r} cannot model; "
+        "use family='categorical', or convert it with pandas.to_numeric"
     )
 
 
 def _codes(family: Family, response: Response) -> np.ndarray:
     """Codes of a numeric response of a categorical family."""
+    if response.values.ndim > 1:
+        raise DataError(f"family 'categorical' has one response, but the left side gives {', '.join(response.names)}")
     levels = np.array(family.categories, dtype=float)
     codes = np.searchsorted(levels, response.values).clip(max=len(levels) - 1).astype(float)
     known = (levels[codes.astype(int)] == response.values) | np.isnan(response.values)

@@ -12,7 +12,7 @@ import numpy as np
 
 from mixstat.core.family import Array, Family, Parameter
 from mixstat.core.special import HALF_LOG_TWO_PI
-from mixstat.families._host import column, log_scale, mean_and_variance, real, row_shape, solve, spread
+from mixstat.families._host import column, log_scale, mean_and_variance, real, row_shape, spread
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,8 @@ class Gaussian(Family):
         mean, variance = mean_and_variance(data[0], weight)
         return np.array([mean, np.log(spread(variance**0.5, mean))])
 
-    def moments(self, weight: Array, columns: Array, eta: Sequence[Array], data: Array) -> tuple[Array, ...]:
-        """`X W X'`, `X W e`, `e'W e` and the sum of weights, where e = y - mean."""
-        error = data[0] - eta[0]
-        weighted = columns * weight
-        return weighted @ columns.T, weighted @ error, weight @ (error * error), jnp.sum(weight)
+    def residuals(self, eta: Sequence[Array], data: Array) -> Array:
+        return (data[0] - eta[0])[None]
 
-    def maximize(self, moments: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        gram, cross, total, weight = (np.asarray(m, dtype=np.float64) for m in moments)
-        step = solve(gram, cross)
-        return step[None], np.array([log_scale(total - cross @ step, float(total), float(weight))])
+    def fit_scatter(self, scatter: np.ndarray, total: np.ndarray, weight: float) -> np.ndarray:
+        return np.array([log_scale(scatter[0, 0], total[0], weight)])

@@ -43,5 +43,5 @@ class Lognormal(Gaussian):
     def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return super().start(data[1:], weight)
 
-    def moments(self, weight: Array, columns: Array, eta: Sequence[Array], data: Array) -> tuple[Array, ...]:
-        return super().moments(weight, columns, eta, data[1:])
+    def residuals(self, eta: Sequence[Array], data: Array) -> Array:
+        return super().residuals(eta, data[1:])

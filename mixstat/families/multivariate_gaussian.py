@@ -92,16 +92,11 @@ class MultivariateGaussian(Family):
         np.fill_diagonal(covariance, 1.0001 * np.array(floor))
         return np.concatenate([mean, self._factor(covariance, np.diag(covariance), 1.0)])
 
-    def moments(self, weight: Array, columns: Array, eta: Sequence[Array], data: Array) -> tuple[Array, ...]:
-        """`X W X'` (c, c), `X W E'` (c, d), `E W E'` (d, d) and the sum of weights, where E = y - mean."""
-        error = jnp.stack([data[j] - eta[j] for j in range(self.dimension)])
-        weighted = columns * weight
-        return weighted @ columns.T, weighted @ error.T, (error * weight) @ error.T, jnp.sum(weight)
+    def residuals(self, eta: Sequence[Array], data: Array) -> Array:
+        return jnp.stack([data[j] - eta[j] for j in range(self.dimension)])
 
-    def maximize(self, moments: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        gram, cross, total, weight = (np.asarray(m, dtype=np.float64) for m in moments)
-        step = solve(gram, cross)
-        return step.T, self._factor(total - cross.T @ step, np.diag(total), float(weight))
+    def fit_scatter(self, scatter: np.ndarray, total: np.ndarray, weight: float) -> np.ndarray:
+        return self._factor(scatter, total, weight)
 
     def _factor(self, scatter: np.ndarray, total: np.ndarray, weight: float) -> np.ndarray:
         """log sigma (d,) and dependence of a scatter matrix (d, d): each response regressed on the earlier ones."""

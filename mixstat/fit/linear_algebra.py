@@ -32,6 +32,16 @@ def solve_ascent(information: np.ndarray, gradient: np.ndarray) -> tuple[np.ndar
     return (vectors @ ((vectors.T @ (gradient / scale)) / bounded)) / scale, bool(values[0] > FLOOR)
 
 
+def least_squares(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
+    """Least-norm solutions of `gram x = cross` for stacks (..., c, c), (..., c, d); gram may be singular or zero."""
+    scale = np.sqrt(np.maximum(np.diagonal(gram, axis1=-2, axis2=-1), 0.0))
+    inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)[..., None]
+    values, vectors = np.linalg.eigh(gram * inverse * np.swapaxes(inverse, -1, -2))
+    kept = values > 64 * values.shape[-1] * np.finfo(float).eps
+    reciprocal = np.divide(1.0, values, out=np.zeros_like(values), where=kept)[..., None]
+    return inverse * (vectors @ (reciprocal * (np.swapaxes(vectors, -1, -2) @ (inverse * cross))))
+
+
 def invert(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(inverse, flat) where `flat` marks parameters without a standard error: NaN rows and columns of the inverse.
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixstat.core.design import Data, Design
-from mixstat.core.expert import Experts, unfold
+from mixstat.core.expert import Experts, Outcome, unfold
 from mixstat.core.gate import Gate
 from mixstat.core.mixture import Louis, Mixture, Pieces, complete_statistics, louis
-from mixstat.fit.linear_algebra import solve_ascent
+from mixstat.fit.linear_algebra import least_squares, solve_ascent
 from mixstat.fit.penalty import Penalty
 from mixstat.fit.proximal import solve_lasso
 from mixstat.fit.ties import Ties
@@ -98,7 +98,7 @@ class Problem:
         start = 0
         for group, statistics in zip(self.mixture.groups, pieces.experts, strict=True):
             stop = start + group.copies * group.width
-            _expert_step(group, statistics, phi[start:stop], gradient[start:stop], closed[start:stop])
+            _expert_step(group, statistics, phi[start:stop], closed[start:stop])
             place = np.arange(start, stop).reshape(group.copies, group.width)
             _write_gradient(group, statistics, gradient, place)
             curvatures = [() if o.closed_form else s[1] for o, s in zip(group.outcomes, statistics, strict=True)]
@@ -127,27 +127,29 @@ class Problem:
         return solve_ascent(curvature, slope)[0]
 
 
-def _expert_step(
-    group: Experts, statistics: tuple, phi: np.ndarray, gradient: np.ndarray, closed: np.ndarray
-) -> None:
+def _expert_step(group: Experts, statistics: tuple, phi: np.ndarray, closed: np.ndarray) -> None:
     """Write closed-form updates into phi (in place) and mark them in `closed`."""
-    coefficients = phi.reshape(group.copies, group.width)
-    marks = closed.reshape(group.copies, group.width)
-    start = 0
-    for outcome, statistic in zip(group.outcomes, statistics, strict=True):
-        stop = start + outcome.count * outcome.width
+    places = group.split(np.arange(len(phi)).reshape(group.copies, group.width))
+    for outcome, place, statistic in zip(group.outcomes, places, statistics, strict=True):
         if outcome.closed_form:
-            marks[:, start:stop] = True
-            block = coefficients[:, start:stop].reshape(group.copies, outcome.count, outcome.width)
-            locations = sum(parameter.location for parameter in outcome.family.parameters)
-            split = locations * len(outcome.columns[0])
-            for k in range(group.copies):
-                for o in range(outcome.count):
-                    step, constants = outcome.family.maximize([leaf[k, o] for leaf in statistic])
-                    block[k, o, :split] += step.ravel()
-                    block[k, o, split:] = constants
-            coefficients[:, start:stop] = block.reshape(group.copies, -1)
-        start = stop
+            closed[place] = True
+            phi[place] = _closed_form(outcome, phi[place], *statistic)
+
+
+def _closed_form(outcome: Outcome, phi: np.ndarray, packed: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted least squares of the location, then the other parameters from the scatter, (expert, outcome, width)."""
+    count, dimension = len(outcome.columns[0]), outcome.family.dimension
+    moments = packed[..., unfold(count + dimension)]
+    gram, cross, total = moments[..., :count, :count], moments[..., :count, count:], moments[..., count:, count:]
+    step = least_squares(gram, cross)
+    scatter = total - np.swapaxes(cross, -1, -2) @ step
+    split = dimension * count
+    updated = np.empty_like(phi)
+    updated[..., :split] = phi[:1, :, :split] + np.swapaxes(step, -1, -2).reshape(*phi.shape[:2], split)
+    for place in np.ndindex(phi.shape[:2]):
+        diagonal = np.diag(total[place])
+        updated[place][split:] = outcome.family.fit_scatter(scatter[place], diagonal, float(weight[place]))
+    return updated
 
 
 def _write_gradient(group: Experts, statistics: tuple, gradient: np.ndarray, place: np.ndarray) -> None:

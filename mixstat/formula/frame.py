@@ -76,16 +76,16 @@ class Table:
     def n_rows(self) -> int:
         return self.n_given if self.rows is None else len(self.rows)
 
-    def column(self, name: str) -> Column:
-        """The checked column, or a lagged one named 'lag(x, 1)'."""
+    def column(self, name: str, *, infinite: bool = False) -> Column:
+        """The checked column, or a lagged one named 'lag(x, 1)'; `infinite` allows infinite values (open intervals)."""
         if name not in self._cache:
-            self._cache[name] = self._load(name)
+            self._cache[name] = self._load(name, infinite)
         return self._cache[name]
 
-    def _load(self, name: str) -> Column:
+    def _load(self, name: str, infinite: bool) -> Column:
         lagged = None if name in self._known else lag_of(name)
         column = self._restrict(_lag(self._whole(lagged[0]), name, lagged[1]) if lagged else self._whole(name))
-        return _scan(column, name)
+        return _scan(column, name, infinite)
 
     def _whole(self, name: str) -> Column:
         column = _read(self._pick(name), name)
@@ -315,15 +315,15 @@ def _lag(column: Column, name: str, steps: int) -> Column:
     return Column("number", values)
 
 
-def _scan(column: Column, name: str) -> Column:
-    """Infinite values refused; the mask of missing ones added to float columns."""
+def _scan(column: Column, name: str, allowed: bool) -> Column:
+    """Infinite values refused unless allowed; the mask of missing ones added to float columns."""
     if column.values.dtype != np.float64 or column.missing is not None:
         return column
     with np.errstate(all="ignore"):
         if np.isfinite(column.values.sum()):
             return column
     infinite = int(np.isinf(column.values).sum())
-    if infinite:
+    if infinite and not allowed:
         raise DataError(f"column {name!r} holds {infinite} infinite values; make them missing or drop those rows.")
     missing = np.isnan(column.values)
     return replace(column, missing=missing) if missing.any() else column

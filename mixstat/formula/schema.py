@@ -146,7 +146,9 @@ class Schema:
             raise DataError("the data have no rows.")
         names = self._right_names()
         lefts = [left.variables for left in self.lefts.values()] if response else []
-        columns = {name: table.column(name) for name in [*names, *(n for left in lefts for n in left)]}
+        bounds = {name for left in self.lefts.values() for name in left.infinite}
+        used = [*names, *(n for left in lefts for n in left)]
+        columns = {name: table.column(name, infinite=name in bounds and name not in names) for name in used}
         raw = {name: table.raw(name) for name in variables}
         masks = {name: columns[name].missing for name in names} | {name: mask for name, (_, mask) in raw.items()}
         for_all = [{name: columns[name].missing for name in left} for left in lefts]

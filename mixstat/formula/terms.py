@@ -26,10 +26,14 @@ MAX_RESPONSES = 100
 
 @dataclass(frozen=True)
 class Left:
-    """The left side: `form` is "column", "cbind", "quotient" or "ordered"; `parts` are its columns."""
+    """The left side: `form` is "column", "cbind", "quotient" or "ordered"; `parts` are its columns.
+
+    `infinite` names columns in which infinite values are legitimate (bounds of intervals).
+    """
 
     form: str
     parts: tuple[Factor, ...]
+    infinite: tuple[str, ...] = ()
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -1,0 +1,50 @@
+"""Constructor arguments: each is checked when `fit` begins, with an error that names it."""
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from mixstat.exceptions import OptionError
+
+
+def number(name: str, value: Any, *, low: float = 0.0, high: float = np.inf) -> float:
+    """A finite number in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high or not np.isfinite(value):
+        span = f"of at least {low:g}" if high == np.inf else f"from {low:g} to {high:g}"
+        raise OptionError(f"{name} must be a number {span}, got {value!r}")
+    return float(value)
+
+
+def integer(name: str, value: Any, low: int) -> int:
+    """A whole number, not below `low` (numpy's integers count, booleans do not)."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or value < low:
+        raise OptionError(f"{name} must be a whole number of at least {low}, got {value!r}")
+    return int(value)
+
+
+def choice(name: str, value: Any, options: Sequence[str]) -> str:
+    """One of some words."""
+    if not isinstance(value, str) or value not in options:
+        raise OptionError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
+    return value
+
+
+def column_name(name: str, value: Any) -> str | None:
+    """The name of a column, or None."""
+    if value is not None and not isinstance(value, str):
+        raise OptionError(f"{name} must be the name of a column (a string) or None, got {type(value).__name__}")
+    return value
+
+
+def level(value: Any) -> float:
+    """A confidence level strictly between 0 and 1."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < 1:
+        raise OptionError(f"level must be a number between 0 and 1, such as 0.95, got {value!r}")
+    return float(value)
+
+
+def verbosity(value: Any) -> int:
+    """0, 1 or 2; booleans count."""
+    return int(value) if isinstance(value, bool | np.bool_) else integer("verbose", value, 0)
