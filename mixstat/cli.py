@@ -34,9 +34,9 @@ LABELS = {
     "lpi": "log participation incentive",
     "fmde": "log max. medical deductible",
     "disea": "chronic diseases (index)",
-    "hlthg": "health: good",
-    "hlthf": "health: fair",
-    "hlthp": "health: poor",
+    "hlthg": "health good (vs excellent)",
+    "hlthf": "health fair",
+    "hlthp": "health poor",
 }
 TITLE = "Who sees the doctor often? Two kinds of users in the RAND Health Insurance Experiment"
 TEXT = (
@@ -45,7 +45,7 @@ TEXT = (
     "and health differ between two latent kinds of users; a multinomial logit gate says who belongs to which. "
     "(Deb and Trivedi, 2002, Journal of Health Economics 21, 601-625, fit such classes without a gate.)",
     "Rows of one person are treated as independent, since the public extract has no person identifier: standard errors "
-    "are therefore somewhat too small.",
+    "are therefore too small.",
 )
 
 
@@ -90,7 +90,7 @@ def run_demo(folder: Path) -> None:
     model = ms.MixtureOfExperts(expert, gate=GATE, n_experts=2, n_init=8, max_iter=40, random_state=1)
     model.fit(visits)
     summary, starts = model.summary(), show_starts(model.starts_)
-    print(f"\n{starts.to_string(index=False)}\n\n{summary}\n", flush=True)
+    print(f"\n{starts.to_string(index=False, float_format='%.3f')}\n\n{summary}\n", flush=True)
     figure = draw(model, visits)
     png = plots.to_png(figure)
     html = page.render(TITLE, TEXT, [page.Figure(png, caption(model), ALT)], summary, starts, CODE)
@@ -102,7 +102,7 @@ def run_demo(folder: Path) -> None:
 def show_starts(starts: pd.DataFrame) -> pd.DataFrame:
     """The table of starts with the head of each status."""
     short = starts.assign(status=[text.split(";")[0].split(",")[0].split(":")[0] for text in starts["status"]])
-    return short.assign(log_likelihood=short["log_likelihood"].round(3))
+    return short[["start", "kind", "log_likelihood", "hits", "iterations", "status"]]
 
 
 def class_shares(model: ms.MixtureOfExperts, data: pd.DataFrame) -> np.ndarray:
@@ -131,6 +131,7 @@ def draw(model: ms.MixtureOfExperts, data: pd.DataFrame) -> "Figure":
     slopes = table[(table["parameter"] == "mean") & (table["term"] != "Intercept")]
     plots.coefficients(slopes, ax=left, exponentiate=True, labels=LABELS, names=names)
     left.set(xlabel="Rate ratio (95% interval)")
+    left.legend(frameon=False, loc="upper right")
     left.set_title("a  Effects on the number of visits", loc="left")
     plots.rootogram(*frequencies(model, data, "mdvis"), ax=middle, names=names, open_ended=True)
     middle.set(xlabel="Visits in a year", ylabel="Person-years (square-root scale)")
@@ -155,10 +156,10 @@ def caption(model: ms.MixtureOfExperts) -> str:
     price = table[(table["parameter"] == "mean") & (table["term"] == "lncoins")]
     low, high = (float(np.exp(value)) for value in price["estimate"])
     return (
-        f"a: exp(coefficient) of each expert. One more unit of log coinsurance multiplies visits by {low:.2f} in expert 1 "
-        f"and by {high:.2f} in expert 2. b: frequencies of counts (bars), the fitted mixture (black) and the experts' "
-        "parts. c: the gate's mean probability of expert 2 (lines) and mean posterior probability with 95% intervals "
-        "(points) in tenths of the disease index, by physical limitation."
+        "a: exp(coefficient) of each expert; health is against excellent. One more unit of log coinsurance multiplies "
+        f"visits by {low:.2f} in expert 1 and by {high:.2f} in expert 2. b: frequencies of counts (bars), the fitted "
+        "mixture (black) and the experts' parts. c: the gate's mean probability of expert 2 (lines) and mean posterior "
+        "probability with 95% intervals (points) in tenths of the disease index, by physical limitation."
     )
 
 

@@ -11,6 +11,10 @@ class DataError(MixstatError, ValueError):
     """The data do not suit the model: names the column, the rows or the weight at fault."""
 
 
+class OptionError(MixstatError, ValueError):
+    """An argument is of the wrong type or out of its range."""
+
+
 class FormulaError(MixstatError, ValueError):
     """A formula was refused, or cannot be evaluated on the data."""
 

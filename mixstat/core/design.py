@@ -10,7 +10,7 @@ import numpy as np
 
 Array = Any
 MINIMUM_BUCKET = 256
-BLOCK_ROWS = 4096
+BLOCK_ROWS = 2048
 """Rows of one block on a CPU: intermediates of a block stay in cache and memory stays bounded."""
 
 

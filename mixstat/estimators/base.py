@@ -9,10 +9,11 @@ from sklearn.base import BaseEstimator
 from mixstat.core.family import Family
 from mixstat.estimators import report
 from mixstat.estimators.arrays import table_from_arrays
-from mixstat.estimators.fitting import Fitted, Request, fit_model
+from mixstat.estimators.fitting import fit_model
 from mixstat.estimators.plan import Plan
 from mixstat.estimators.predicting import Predicting, is_categorical
 from mixstat.estimators.reporting import Reporting
+from mixstat.estimators.state import Fitted, Request
 from mixstat.estimators.random import generator
 from mixstat.exceptions import ConvergenceWarning, DataError, LocalOptimumWarning
 from mixstat.families import get_family
@@ -73,6 +74,7 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
             self._scale_penalty(),
             getattr(self, "start", None),
             generator(getattr(self, "random_state", None)),
+            formula is not None,
         )
         self.fitted_, self._problem = fit_model(table, request, sample_weight)
         self._learn(formula)

@@ -3,25 +3,16 @@
 Their density of a unit depends on the data alone, so it is computed once, on the host.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 
 from mixstat.core.family import Family
-
-
-class ResponseData(NamedTuple):
-    """One response as an extra block sees it: its family, encoded data (m, row) and which rows are observed."""
-
-    family: Family
-    data: np.ndarray
-    seen: np.ndarray
-
-    @property
-    def values(self) -> np.ndarray:
-        """(dimension, row)."""
-        return self.data[: self.family.dimension]
+from mixstat.estimators.responses import ResponseData
+from mixstat.exceptions import DataError, OptionError
 
 
 class Box(NamedTuple):
@@ -41,11 +32,11 @@ class Noise:
 
     name = "noise"
 
-    def learn(self, responses: list[ResponseData]) -> list[Box]:
-        """The box of the fitted data."""
+    def learn(self, responses: list[ResponseData], weight: np.ndarray) -> list[Box]:
+        """The box of the fitted data; rows of zero weight do not count."""
         boxes = []
         for response in responses:
-            values = response.values[:, response.seen]
+            values = response.values[:, response.seen & (weight > 0)]
             if response.family.categories:
                 boxes.append(Box(np.zeros(1), np.array([len(response.family.categories) - 1.0])))
             else:
@@ -89,7 +80,15 @@ class PointMass:
     value: float = 0.0
     name = "point_mass"
 
-    def learn(self, responses: list[ResponseData]) -> list[Box]:
+    def __post_init__(self) -> None:
+        if isinstance(self.value, bool) or not isinstance(self.value, Real) or not np.isfinite(self.value):
+            raise OptionError(f"PointMass takes a finite number, got {self.value!r}")
+
+    def learn(self, responses: list[ResponseData], weight: np.ndarray) -> list[Box]:
+        """Nothing; categories are refused."""
+        for response in responses:
+            if response.family.categories:
+                raise DataError(f"PointMass needs a response of numbers; {response.names[0]!r} is categorical")
         return []
 
     def log_density(self, state: list[Box], responses: list[ResponseData]) -> np.ndarray:
@@ -111,3 +110,18 @@ class PointMass:
 
 
 Extra = Noise | PointMass
+
+
+def extra_densities(
+    extras: Sequence[Extra],
+    states: Sequence[list[Box]],
+    responses: list[ResponseData],
+    unit: np.ndarray | None,
+    units: int,
+) -> np.ndarray:
+    """(extra, unit) log densities; a unit's rows add up."""
+    densities = np.zeros((len(extras), units))
+    for index, (extra, state) in enumerate(zip(extras, states, strict=True)):
+        rows = extra.log_density(state, responses)
+        densities[index] = rows if unit is None else np.bincount(unit, rows, minlength=units)
+    return densities

@@ -71,7 +71,10 @@ def plan_outcome(key: str, expert: "Regression", formula: str) -> OutcomePlan:
     for name, part in parts.items():
         if name not in allowed:
             known = ", ".join(allowed) or "none but the location"
-            raise FormulaError(f"family {family.name!r} has no parameter {name!r} with a formula; it has: {known}")
+            raise FormulaError(
+                f"{name}= is no argument of Regression, and family {family.name!r} has no parameter of that name with "
+                f"a formula; it has: {known}"
+            )
         if not isinstance(part, str):
             raise FormulaError(f"{name}= must be a one-sided formula such as '~ x', got {type(part).__name__}")
     shared = expert.shared

@@ -7,12 +7,16 @@ import pandas as pd
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from mixstat.estimators import new_data
+from mixstat.estimators import new_data, outputs
+from mixstat.estimators.checks import choice
 from mixstat.estimators.random import generator
+from mixstat.estimators.units import check_weight
 from mixstat.families import get_family
+from mixstat.formula.frame import Table
+from mixstat.inference.prediction import UnitPosterior
 
 if TYPE_CHECKING:
-    from mixstat.estimators.fitting import Fitted
+    from mixstat.estimators.state import Fitted
 
 KINDS = ("mean", "expert_mean", "density", "log_density")
 WEIGHTS = ("gate", "responsibilities")
@@ -40,30 +44,25 @@ class Predicting:
         Returns (row,) for one response, (row, column) for several, a data frame for `Joint`.
         """
         check_is_fitted(self, "fitted_")
-        if kind not in KINDS or weights not in WEIGHTS:
-            raise ValueError(f"kind must be one of {KINDS} and weights one of {WEIGHTS}, got {kind!r}, {weights!r}")
+        choice("kind", kind, KINDS)
+        choice("weights", weights, WEIGHTS)
+        table = self._new_table(X, y)
         if kind in ("density", "log_density"):
-            log_density = self._posterior(X, y).log_density
+            log_density = self._posterior(table).log_density
             return log_density if kind == "log_density" else np.exp(log_density)
-        table = self._new_table(X, y)
-        means = new_data.class_means(self.fitted_, table)
+        new = new_data.read(self.fitted_, table, response=False, by_unit=False)
+        means = outputs.class_means(self.fitted_, new)
         if kind == "expert_mean":
-            return _shape([m.values.squeeze(2) if m.values.shape[2] == 1 else m.values for m in means])
-        weight = self._row_weights(X, y, weights)
-        averages = [np.einsum("nkc,nk->nc", mean.values, weight) for mean in means]
-        return self._present(means, averages)
+            return _one_or_list([m.values.squeeze(2) if m.values.shape[2] == 1 else m.values for m in means])
+        by_gate = weights == "gate"
+        weight = new_data.row_gate(self.fitted_, new) if by_gate else new_data.row_responsibilities(self.fitted_, table)
+        return self._present(means, [np.einsum("nkc,nk->nc", mean.values, weight) for mean in means])
 
-    def _row_weights(self, X: Any, y: Any, weights: str) -> np.ndarray:
-        """(row, class)."""
-        table = self._new_table(X, y)
-        if weights == "gate":
-            return new_data.row_gate(self.fitted_, table)
-        return new_data.row_responsibilities(self.fitted_, table)
-
-    def _present(self, means: list, averages: list[np.ndarray]) -> Any:
+    def _present(self, means: list[outputs.Means], averages: list[np.ndarray]) -> Any:
         if len(means) > 1:
-            return pd.DataFrame(new_data.frame_columns(self.fitted_, means, averages))
-        levels = self._family().categories
+            pairs = zip(means, averages, strict=True)
+            return pd.DataFrame({n: c for m, a in pairs for n, c in zip(m.names, a.T, strict=False)})
+        levels = means[0].slot.family.categories
         if levels:
             return np.asarray(levels)[np.argmax(averages[0], axis=1)]
         return averages[0][:, 0] if averages[0].shape[1] == 1 else averages[0]
@@ -72,9 +71,9 @@ class Predicting:
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the response's categories (row, category), in the order of `classes_`."""
         check_is_fitted(self, "fitted_")
-        table = self._new_table(X, None)
-        mean = new_data.class_means(self.fitted_, table)[0]
-        return np.einsum("nkc,nk->nc", mean.values, new_data.row_gate(self.fitted_, table))
+        new = new_data.read(self.fitted_, self._new_table(X, None), response=False, by_unit=False)
+        mean = outputs.class_means(self.fitted_, new)[0]
+        return np.einsum("nkc,nk->nc", mean.values, new_data.row_gate(self.fitted_, new))
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """The gate's class probabilities before the response is seen: (unit, class) if X has the model's unit column,
@@ -84,36 +83,41 @@ class Predicting:
 
     def responsibilities(self, X: Any, y: Any = None) -> np.ndarray:
         """Posterior class probabilities given the response, (unit, class), units in order of first appearance."""
-        return self._posterior(X, y).responsibility
+        check_is_fitted(self, "fitted_")
+        return self._posterior(self._new_table(X, y)).responsibility
 
     def simulate(self, X: Any, random_state: Any = None) -> Any:
         """One draw of the response for every row of X; rows of a unit share the class.
 
-        Returns (row,), labels for a categorical response, a data frame with a column a response for several.
+        Returns (row,), labels for a categorical response, a data frame with a column a response for several. Grouped
+        binomial draws use the trials in X, or one trial if X has no response columns.
         """
         check_is_fitted(self, "fitted_")
-        draws = new_data.simulate(self.fitted_, self._new_table(X, None), generator(random_state))
-        named = new_data.name_draws(self.fitted_, draws)
-        return next(iter(named.values())) if len(named) == 1 else pd.DataFrame(named)
+        draws = outputs.simulate(self.fitted_, self._new_table(X, None), generator(random_state))
+        return next(iter(draws.values())) if len(draws) == 1 else pd.DataFrame(draws)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Mean log-likelihood a unit; accuracy for a categorical response in array mode."""
+        """Mean log-likelihood a unit; accuracy for a categorical response in array mode.
+
+        `sample_weight`: an array (row,), or a column's name.
+        """
+        check_is_fitted(self, "fitted_")
         if is_categorical(self) and self._representative().formula is None and y is not None:
             return float(np.average(self.predict(X) == np.asarray(y), weights=sample_weight))
-        log_density = self._posterior(X, y).log_density
-        if isinstance(sample_weight, str):
-            sample_weight = np.asarray(X[sample_weight], dtype=float)
-        return float(np.average(log_density, weights=sample_weight))
-
-    def _posterior(self, X: Any, y: Any) -> Any:
-        check_is_fitted(self, "fitted_")
         table = self._new_table(X, y)
-        new_data.require_response(self.fitted_, table)
-        return new_data.posterior_of(self.fitted_, table)
+        new = new_data.with_response(self.fitted_, table)
+        weight = None
+        if sample_weight is not None:
+            given = Table(table).raw(sample_weight)[0] if isinstance(sample_weight, str) else sample_weight
+            weight = new.per_unit(check_weight(given, new.rows, "sample_weight"))
+        return float(np.average(new_data.posterior(self.fitted_, new).log_density, weights=weight))
+
+    def _posterior(self, table: Any) -> UnitPosterior:
+        return new_data.posterior(self.fitted_, new_data.with_response(self.fitted_, table))
 
     def _new_table(self, X: Any, y: Any) -> Any:
         return self._table(X, y, reset=False)[0]
 
 
-def _shape(values: list[np.ndarray]) -> Any:
+def _one_or_list(values: list[np.ndarray]) -> Any:
     return values[0] if len(values) == 1 else values

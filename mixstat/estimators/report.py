@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixstat.estimators.fitting import Fitted
+from mixstat.estimators.diagnosis import column_names
+from mixstat.estimators.state import Fitted
 from mixstat.fit.problem import Problem
 from mixstat.inference import criteria
 from mixstat.results.labels import Label
@@ -15,7 +16,7 @@ from mixstat.results.tables import tidy
 
 def labels_of(fitted: Fitted) -> list[Label]:
     """Labels of the free parameters, in the order of `covariance()`."""
-    return [fitted.assembled.labels[position] for position in fitted.assembled.ties.representative]
+    return [fitted.assembled.named.labels[position] for position in fitted.assembled.named.ties.representative]
 
 
 def estimated(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
@@ -37,7 +38,7 @@ def glance(fitted: Fitted) -> pd.DataFrame:
 def facts_of(fitted: Fitted) -> dict[str, Any]:
     solution, weight = fitted.solution, fitted.sample.weight
     units = int((weight > 0).sum())
-    log_likelihood, parameters = solution.log_likelihood, fitted.assembled.ties.size
+    log_likelihood, parameters = solution.log_likelihood, fitted.assembled.named.ties.size
     bic = criteria.bic(log_likelihood, parameters, units)
     return {
         "n_units": units,
@@ -118,19 +119,18 @@ def _sections(fitted: Fitted, table: pd.DataFrame) -> list[Section]:
 
 def _notes(fitted: Fitted) -> list[str]:
     notes = []
-    links = {label.parameter: label.link for label in fitted.assembled.labels if label.parameter != "gate"}
+    links = {label.parameter: label.link for label in fitted.assembled.named.labels if label.parameter != "gate"}
     linked = [f"{name} ({link})" for name, link in links.items() if link != "identity"]
     if linked:
         notes.append(f"coefficients are on the scale of the link: {', '.join(linked)}")
     for index, extra in enumerate(fitted.extras):
         notes.append(f"class {fitted.assembled.mixture.experts + index + 1} is {extra.name} (no parameters)")
     if fitted.dropped:
-        columns = sorted({name.split(":", 1)[1] for name in fitted.dropped})
-        notes.append(f"not estimated because collinear or constant: {', '.join(columns)}")
+        notes.append(f"not estimated because collinear or constant: {', '.join(column_names(fitted.dropped))}")
     if any(outcome.fixed for outcome in fitted.plan.outcomes):
         fixed = {name: value for outcome in fitted.plan.outcomes for name, value in outcome.fixed.items()}
         notes.append("fixed: " + ", ".join(f"{name} = {value:g}" for name, value in fixed.items()))
-    if fitted.assembled.penalty.any():
+    if fitted.assembled.named.penalty.any():
         notes.append("penalised fit: standard errors are those of the unpenalised information, conditional on zeros")
     return notes
 

@@ -12,7 +12,7 @@ from mixstat.inference import information
 from mixstat.results.summary import Summary
 
 if TYPE_CHECKING:
-    from mixstat.estimators.fitting import Fitted
+    from mixstat.estimators.state import Fitted
     from mixstat.fit.problem import Problem
 
 

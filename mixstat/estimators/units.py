@@ -27,12 +27,8 @@ def require_constant(values: np.ndarray, unit: np.ndarray, labels: np.ndarray, n
     if differs.any():
         column = int(np.argmax(differs.any(axis=0)))
         culprit = labels[unit[np.argmax(differs[:, column])]]
-        raise DataError(
-            f"{what} {names[column]!r} varies inside unit {culprit!r}; it must be constant within a unit: "
-            "aggregate it (for example its mean) or drop it from the gate"
-            if what.startswith("gate")
-            else f"{what} {names[column]!r} varies inside unit {culprit!r}; it must be constant within a unit"
-        )
+        advice = ": aggregate it (for example its mean) or drop it from the gate" if what.startswith("gate") else ""
+        raise DataError(f"{what} {names[column]!r} varies inside unit {culprit}; it must be constant in a unit{advice}")
     return first
 
 
@@ -41,7 +37,7 @@ def check_weight(values: Any, rows: int, name: str) -> np.ndarray:
     try:
         weight = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise DataError(f"{name} must be numbers, got {getattr(values, 'dtype', type(values).__name__)}") from None
+        raise DataError(f"{name} must be numbers, got {type(values).__name__}") from None
     if weight.shape != (rows,):
         raise DataError(f"{name} has shape {weight.shape}, expected ({rows},): one weight a row (sample_weight 1-D)")
     bad = ~np.isfinite(weight)
@@ -54,31 +50,50 @@ def check_weight(values: Any, rows: int, name: str) -> np.ndarray:
     return weight
 
 
-def log_prior(known: Any, kept: np.ndarray, experts: int, classes: int, unit: np.ndarray | None) -> np.ndarray:
-    """(class, unit) log prior weights from labels 1..K (missing: unknown) or probabilities (row, K) in data order."""
-    values = np.asarray(known, dtype=object if isinstance(known, list) else None)
-    values = pd.DataFrame(values).apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    units = len(kept) if unit is None else int(unit.max(initial=-1)) + 1
-    if len(values) >= len(kept) and len(values) != units:
-        values = values[kept]
-        values = values if unit is None else values[first_rows(unit)]
-    if len(values) != units:
-        raise DataError(f"prior_classes has {len(values)} rows, expected {units} units or one a row of the data")
-    prior = np.zeros((classes, units))
+def log_prior(
+    known: Any, n_given: int, kept: np.ndarray, experts: int, classes: int, unit: np.ndarray | None
+) -> np.ndarray:
+    """(class, unit) log prior weights from labels 1..K (missing: unknown) or probabilities (row or unit, K).
+
+    One entry a row of the data as given (`kept` are the positions of the rows used), or one a unit.
+    """
+    values = _per_unit(_numbers(known), n_given, kept, unit)
+    prior = np.zeros((classes, len(values)))
     if values.shape[1] == 1:
         _hold_labels(prior, values[:, 0], experts)
-        return prior
-    if values.shape[1] != experts:
+    elif values.shape[1] == experts:
+        _hold_probabilities(prior, values)
+    else:
         raise DataError(f"prior_classes has {values.shape[1]} columns, expected labels (1 column) or {experts} experts")
-    unknown = np.isnan(values).all(axis=1)
-    if np.isnan(values[~unknown]).any() or (values[~unknown] < 0).any() or (values[~unknown] > 1).any():
-        raise DataError("prior_classes must be probabilities between 0 and 1, or all missing for an unknown unit")
-    if (values[~unknown].sum(axis=1) == 0).any():
-        raise DataError("prior_classes gives probability 0 to every expert for some unit")
-    with np.errstate(divide="ignore"):
-        prior[:experts, ~unknown] = np.log(values[~unknown]).T
-    prior[experts:, ~unknown] = -np.inf if classes > experts else 0.0
     return prior
+
+
+def _numbers(known: Any) -> np.ndarray:
+    """(row, column), NaN where missing."""
+    table = pd.DataFrame(np.asarray(known, dtype=object))
+    numbers = table.apply(pd.to_numeric, errors="coerce")
+    bad = (numbers.isna() & table.notna()).to_numpy()
+    if bad.any():
+        raise DataError(f"prior_classes holds {table.to_numpy()[bad][0]!r}; expected labels 1, 2, ... or probabilities")
+    return numbers.to_numpy(dtype=np.float64)
+
+
+def _per_unit(values: np.ndarray, n_given: int, kept: np.ndarray, unit: np.ndarray | None) -> np.ndarray:
+    units = len(kept) if unit is None else int(unit.max(initial=-1)) + 1
+    if len(values) == n_given:
+        values = values[kept]
+        return values if unit is None else _constant_prior(values, unit)
+    if len(values) != units:
+        raise DataError(f"prior_classes has {len(values)} rows, expected {n_given} rows or {units} units")
+    return values
+
+
+def _constant_prior(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    first = values[first_rows(unit)]
+    differs = ~((values == first[unit]) | (np.isnan(values) & np.isnan(first[unit]))).all(axis=1)
+    if differs.any():
+        raise DataError(f"prior_classes varies inside a unit (row {np.argmax(differs)}); give one value a unit")
+    return first
 
 
 def _hold_labels(prior: np.ndarray, labels: np.ndarray, experts: int) -> None:
@@ -88,3 +103,15 @@ def _hold_labels(prior: np.ndarray, labels: np.ndarray, experts: int) -> None:
         raise DataError(f"prior_classes holds the label {labels[wrong][0]:g}; expected 1 to {experts}, or missing")
     prior[:, known] = -np.inf
     prior[labels[known].astype(int) - 1, np.flatnonzero(known)] = 0.0
+
+
+def _hold_probabilities(prior: np.ndarray, values: np.ndarray) -> None:
+    known = ~np.isnan(values).all(axis=1)
+    given = values[known]
+    if np.isnan(given).any() or (given < 0).any() or (given > 1).any():
+        raise DataError("prior_classes must be probabilities between 0 and 1, or all missing for an unknown unit")
+    if (given.sum(axis=1) == 0).any():
+        raise DataError("prior_classes gives probability 0 to every expert for some unit")
+    with np.errstate(divide="ignore"):
+        prior[: values.shape[1], known] = np.log(given).T
+    prior[values.shape[1] :, known] = -np.inf

@@ -80,8 +80,7 @@ def _run(model: Model, search: Search, rng: np.random.Generator, start: np.ndarr
         search.begin_all(model.data, model.features, rng)
     if options.algorithm != "newton":
         return search.table()
-    everything = units * search.problem.ties.size <= options.polish_size
-    search.carry(options.n_init if everything else options.carry)
+    search.carry(options.carried(units * search.problem.ties.size))
     return search.table()
 
 
@@ -111,12 +110,12 @@ def _screen(model: Model, search: Search, rng: np.random.Generator) -> tuple[Sta
         Order(search.problem, search.order.keep),
     )
     small.begin_all(part, model.features[units], rng)
-    small.carry(options.n_init)
+    small.carry(options.carried(0))
     for optimum in small.optima or [small.best()]:
         at = search.problem.expect(optimum.at.theta if small.optima else optimum.theta)
         search.candidates.append(Candidate("subset", at.theta, at.objective, at.log_likelihood, 0))
     if options.algorithm == "newton":
-        search.carry(options.carry)
+        search.carry(options.carry_large)
     return _screened_table(small, search)
 
 

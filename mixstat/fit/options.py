@@ -23,7 +23,10 @@ class Options:
     screen_above: int = 20_000
     """Above this number of units, starts are run on a random subset of `screen_units`."""
     screen_units: int = 5_000
-    carry: int = 3
-    """Candidates followed to a maximum where following all would take long."""
-    polish_size: int = 2_000_000
-    """All starts are followed to a maximum where units x parameters is below this."""
+    carry_large: int = 3
+    """Candidates followed to a maximum where units x parameters exceeds `large`; else half of the starts."""
+    large: int = 2_000_000
+
+    def carried(self, size: int) -> int:
+        """How many of the best starts are followed to a maximum, `size` being units x parameters."""
+        return self.carry_large if size > self.large else max(self.carry_large, -(-self.n_init // 2))

@@ -67,20 +67,18 @@ class Search:
             self.bar.advance(self.best_log_likelihood)
 
     def carry(self, budget: int) -> None:
-        """Follow candidates to maxima, best first, until `budget` of them have been followed by Newton."""
+        """Follow the best `budget` candidates to maxima; the others are only recognised near one already found."""
         ranked = sorted(range(len(self.candidates)), key=lambda i: -rank(self.candidates[i].objective))
         self.bar.begin("Newton", len(ranked))
-        followed = 0
-        for index in ranked:
+        for place, index in enumerate(ranked):
             self.bar.advance(self.best_log_likelihood)
             candidate = self.candidates[index]
             theta = self.order.canonical(candidate.theta)
             home = self.near(theta, candidate.objective)
-            if home < 0 and followed >= budget:
-                continue
             steps = 0
             if home < 0:
-                followed += 1
+                if place >= budget:
+                    continue
                 home, steps = self._follow(theta)
             best = self.optima[home].at
             self.candidates[index] = candidate._replace(

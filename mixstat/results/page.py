@@ -57,7 +57,8 @@ def render(
 
 def _figure(figure: Figure) -> str:
     source = f"data:image/png;base64,{b64encode(figure.png).decode('ascii')}"
-    return f'<figure><img src="{source}" alt="{escape(figure.alt)}"><figcaption>{escape(figure.caption)}</figcaption></figure>'
+    image = f'<img src="{source}" alt="{escape(figure.alt)}">'
+    return f"<figure>{image}<figcaption>{escape(figure.caption)}</figcaption></figure>"
 
 
 def _table(table: pd.DataFrame) -> str:

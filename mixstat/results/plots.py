@@ -107,10 +107,10 @@ def rootogram(
     ax = _axes(ax)
     counts = np.arange(len(observed))
     ax.bar(counts, observed, width=0.82, color=GREY, label="Observed")
-    ax.plot(counts, expected.sum(axis=1), color="black", linewidth=1.4, marker=".", markersize=6, label="Fitted")
+    _frequency_line(ax, expected.sum(axis=1), "black", "Fitted", open_ended=open_ended, marker=".")
     for index, part in enumerate(expected.T):
         named = names[index] if names else f"Expert {index + 1}"
-        ax.plot(counts, part, color=colour(index + 1), linewidth=1.8, label=named)
+        _frequency_line(ax, part, colour(index + 1), named, open_ended=open_ended, marker=MARKERS[index % len(MARKERS)])
     ax.set_yscale("function", functions=(lambda v: np.sqrt(np.maximum(v, 0.0)), np.square))
     top = max(float(np.max(observed)), float(expected.sum(axis=1).max()))
     ax.set_ylim(0.0, 1.05 * top)
@@ -123,6 +123,14 @@ def rootogram(
     ax.set_xticks(ticks, shown)
     _tidy_up(ax)
     return ax
+
+
+def _frequency_line(ax: "Axes", values: np.ndarray, tone: str, label: str, *, open_ended: bool, marker: str) -> None:
+    """A line through the counts; the open-ended last one stands apart, as a point."""
+    stop = len(values) - 1 if open_ended else len(values)
+    size = 7.0 if marker == "." else 3.2
+    ax.plot(range(stop), values[:stop], color=tone, linewidth=1.5, marker=marker, markersize=size, label=label)
+    ax.plot(range(stop, len(values)), values[stop:], color=tone, linestyle="none", marker=marker, markersize=size)
 
 
 def _root_ticks(top: float) -> list[float]:
@@ -142,7 +150,7 @@ def gate(
     group: np.ndarray | None = None,
     ax: "Axes | None" = None,
     bins: int = 10,
-    names: Mapping[object, str] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> "Axes":
     """Is the gate right along a covariate? Lines: its mean probability of a class; points: mean responsibility.
 
@@ -155,7 +163,7 @@ def gate(
     for index, level in enumerate(pd.unique(pd.Series(np.sort(groups)))):
         here = np.flatnonzero(groups == level)
         cells = _bin_means(covariate[here], probability[here], responsibility[here], bins)
-        tone, named = tones[index % len(tones)], (names or {}).get(level, str(level))
+        tone, named = tones[index % len(tones)], (names or {}).get(str(level), str(level))
         ax.plot(cells["x"], cells["gate"], color=tone, linewidth=1.6, label=named if group is not None else "Gate")
         ax.errorbar(
             cells["x"],

@@ -22,7 +22,7 @@ def test_em_never_falls(family):
             path = climb(problem, theta, steps=25)
         slack = ROUNDING * np.abs(path[:-1])
         assert (np.diff(path) >= -slack).all()
-        assert path[-1] <= maximum.objective + ROUNDING * abs(maximum.objective) or path[-1] > path[0]
+        assert path[-1] > path[0]
 
 
 def climb(problem, theta: np.ndarray, *, steps: int) -> np.ndarray:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from statsmodels.tools.numdiff import approx_fprime
 from tests.identity.simulate import single_frame
 
 import mixstat as ms
@@ -127,6 +128,7 @@ def test_multivariate_gaussian_is_sample_covariance():
 
 
 def test_zero_inflated_poisson_is_a_point_mass_beside_one_expert():
+    """The Hessian that statsmodels 0.15 gives here is not the derivative of its score, which is used instead."""
     frame = single_frame("poisson")
     inflated = np.random.default_rng(4).random(len(frame)) < 1 / (1 + np.exp(1 - frame["v"]))
     frame["y"] = np.where(inflated, 0, frame["y"])
@@ -144,7 +146,8 @@ def test_zero_inflated_poisson_is_a_point_mass_beside_one_expert():
     result = peer.fit(start_params=table["estimate"] * 1.01, **TIGHT)
     assert model.log_likelihood_ == pytest.approx(result.llf, rel=1e-10)
     np.testing.assert_allclose(table["estimate"], result.params, rtol=1e-6)
-    np.testing.assert_allclose(table["std_error"], result.bse, rtol=1e-5)
+    information = -approx_fprime(result.params.to_numpy(), peer.score, centered=True)
+    np.testing.assert_allclose(table["std_error"], np.sqrt(np.diag(np.linalg.inv(information))), rtol=1e-5)
 
 
 def test_one_expert_of_a_mixture_is_the_regression():

@@ -1,0 +1,66 @@
+"""State: what an estimator asks for, and everything that a fitted one knows."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mixstat.estimators.assembly import Assembled
+from mixstat.estimators.extras import Extra
+from mixstat.estimators.plan import Plan
+from mixstat.estimators.sample import Sample
+from mixstat.fit.options import Options
+from mixstat.fit.solution import Solution
+from mixstat.fit.standardize import Scaling
+from mixstat.formula import Schema
+
+
+class Request(NamedTuple):
+    """What an estimator asks for.
+
+    `from_arrays`: as scikit-learn expects, fewer observations than parameters are then a warning, not an error.
+    """
+
+    plan: Plan
+    options: Options
+    extras: tuple[Extra, ...]
+    unit: str | None
+    cluster: str | None
+    prior_classes: Any
+    scale_penalty: float
+    start: Any
+    rng: np.random.Generator
+    from_arrays: bool
+
+
+class Fitted(NamedTuple):
+    """Everything a fitted estimator knows; coefficients on the user's scale.
+
+    `jacobian` (theta, theta) maps standardised free parameters to the user's scale, so that a covariance C of the
+    former is `jacobian C jacobian'` on the latter.
+    """
+
+    plan: Plan
+    schema: Schema
+    assembled: Assembled
+    extras: tuple[Extra, ...]
+    extra_states: tuple[list, ...]
+    unit_name: str | None
+    sample: Sample
+    solution: Solution
+    scaling: Scaling
+    phi: np.ndarray
+    theta: np.ndarray
+    jacobian: np.ndarray
+    responsibility: np.ndarray  # (unit, class)
+    dropped: tuple[str, ...]
+    interrupted: bool
+
+    @property
+    def atoms(self) -> tuple[float, ...]:
+        """Values of the point masses."""
+        return atoms_of(self.extras)
+
+
+def atoms_of(extras: tuple[Extra, ...]) -> tuple[float, ...]:
+    """Values of the point masses among extra blocks."""
+    return tuple(atom for atom in (extra.atom() for extra in extras) if atom is not None)
