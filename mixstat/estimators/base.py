@@ -9,13 +9,16 @@ from sklearn.base import BaseEstimator
 from mixstat.core.family import Family
 from mixstat.estimators import report
 from mixstat.estimators.arrays import table_from_arrays
+from mixstat.estimators.checks import column_name
+from mixstat.estimators.extras import Extra
 from mixstat.estimators.fitting import fit_model
 from mixstat.estimators.plan import Plan
 from mixstat.estimators.predicting import Predicting, is_categorical
 from mixstat.estimators.reporting import Reporting
 from mixstat.estimators.state import Fitted, Request
 from mixstat.estimators.random import generator
-from mixstat.exceptions import ConvergenceWarning, DataError, LocalOptimumWarning
+from mixstat.estimators.tables import join_response, refuse_array
+from mixstat.exceptions import ConvergenceWarning, LocalOptimumWarning, OptionError
 from mixstat.families import get_family
 from mixstat.fit.options import Options
 from mixstat.results.tables import starts_table
@@ -25,6 +28,7 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
     """Base of `Regression` and `MixtureOfExperts`."""
 
     fitted_: Fitted
+    cluster: str | None
 
     def _plan(self, formula: str | None) -> Plan:
         raise NotImplementedError
@@ -39,7 +43,10 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
         raise NotImplementedError
 
     def _scale_penalty(self) -> float:
-        raise NotImplementedError
+        return 0.0
+
+    def _extras(self) -> tuple[Extra, ...]:
+        return ()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -63,13 +70,15 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
         (row,). `sample_weight` is an array of non-negative numbers or the name of a column. Rows with a missing value
         in any column used are dropped, and counted in `summary()`.
         """
+        if sample_weight is not None and isinstance(sample_weight, str) and self._representative().formula is None:
+            raise OptionError("sample_weight names a column, which needs a formula and a table; pass an array")
         table, formula = self._table(X, y, reset=True)
         request = Request(
             self._plan(formula),
             self._options(),
-            tuple(getattr(self, "extra", ())),
+            self._extras(),
             self._unit_column(),
-            getattr(self, "cluster", None),
+            column_name("cluster", self.cluster),
             getattr(self, "prior_classes", None),
             self._scale_penalty(),
             getattr(self, "start", None),
@@ -88,12 +97,8 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
             several = family.name in ("multivariate_gaussian", "diagonal_gaussian", "binomial")
             numeric = family.name != "categorical"
             return table_from_arrays(self, X, y, reset=reset, several=several, numeric=numeric)
-        if isinstance(X, np.ndarray) and X.dtype.names is None:
-            raise DataError(
-                "a model with a formula needs a table with named columns, got a numpy array; "
-                "in a Pipeline call set_output(transform='pandas'), or leave the formula out and give fit(X, y)"
-            )
-        return X, None
+        refuse_array(X)
+        return join_response(X, y, list(self._plan(None).main.values())), None
 
     def _learn(self, formula: str | None) -> None:
         fitted = self.fitted_
@@ -118,7 +123,7 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
     def _warn(self) -> None:
         if self.fitted_.interrupted:
             warnings.warn(f"fit was interrupted; {self.status_}", ConvergenceWarning, stacklevel=3)
-        elif not self.converged_:
+        elif not self.status_.startswith("converged"):
             warnings.warn(self.status_, ConvergenceWarning, stacklevel=3)
         elif "reached by 1 of" in self.status_ and len(self.starts_) > 4:
             warnings.warn(f"{self.status_}; raise n_init", LocalOptimumWarning, stacklevel=3)

@@ -27,13 +27,18 @@ EXACT = 18.0
 
 
 def collinear(plan: Plan, columns: Columns, values: np.ndarray, weight: np.ndarray) -> set[str]:
-    """ "key:column" of columns that are linear combinations of those before them, with a warning that names them."""
+    """ "key:column" of columns that are linear combinations of those before them."""
     known: dict[tuple[int, ...], list[int]] = {}
     dropped = set()
     for key, places in columns.places.items():
         if places not in known:
             known[places] = aliased(values, weight, places) if places != (0,) else []
         dropped |= {f"{key}:{columns.by_place[places[index]]}" for index in known[places]}
+    return dropped
+
+
+def warn_of_collinear(dropped: set[str]) -> None:
+    """A warning that names the columns."""
     if dropped:
         warnings.warn(
             f"column(s) {', '.join(map(repr, column_names(dropped)))} are constant or linear combinations of the "
@@ -42,7 +47,6 @@ def collinear(plan: Plan, columns: Columns, values: np.ndarray, weight: np.ndarr
             CollinearityWarning,
             stacklevel=6,
         )
-    return dropped
 
 
 def column_names(dropped: set[str] | tuple[str, ...]) -> list[str]:
@@ -129,6 +133,8 @@ def _is_exact(solution: Solution, responses: Mapping[str, ResponseData], sample:
 def _runaway(assembled: Assembled, solution: Solution) -> tuple[list[Label], list[Label]]:
     """Labels of (slopes and locations, other parameters) whose standard error is beyond reason."""
     labels = [assembled.named.labels[position] for position in assembled.named.ties.representative]
+    if solution.information is None:  # EM alone computes none
+        return [], []
     covariance, _ = invert(solution.information)
     error = np.sqrt(np.diag(covariance).clip(min=0.0)) if len(covariance) else np.zeros(0)
     wild = [label for label, e in zip(labels, error, strict=True) if e > UNBOUNDED_ERROR and label.link != "identity"]

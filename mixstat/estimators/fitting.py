@@ -8,7 +8,7 @@ import numpy as np
 from mixstat.core.design import Data
 from mixstat.estimators.assembly import Assembled, assemble, to_data
 from mixstat.estimators.columns import Columns
-from mixstat.estimators.diagnosis import collinear, diagnose, require_enough, require_variation
+from mixstat.estimators.diagnosis import collinear, diagnose, require_enough, require_variation, warn_of_collinear
 from mixstat.estimators.extras import extra_densities
 from mixstat.estimators.responses import ResponseData, bind_family, distinct, encode_response
 from mixstat.estimators.sample import Sample, gate_values, known_classes, take_sample
@@ -56,6 +56,7 @@ def _prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
     require_variation(plan, responses, sample)
     if not request.from_arrays:
         require_enough(assembled, responses, sample)
+    warn_of_collinear(dropped)
     states = tuple(extra.learn(distinct(responses), sample.row_weight) for extra in request.extras)
     mixture, units = assembled.mixture, len(sample.weight)
     data = to_data(

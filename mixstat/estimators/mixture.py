@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from mixstat.estimators.base import MixtureEstimator
-from mixstat.estimators.extras import Extra
+from mixstat.estimators.checks import choice, column_name, integer, number, verbosity
+from mixstat.estimators.extras import Extra, Noise, PointMass
 from mixstat.estimators.joint import Joint
 from mixstat.estimators.plan import Plan, plan_outcome, split_gates
 from mixstat.estimators.regression import Regression
-from mixstat.exceptions import DataError, FormulaError
+from mixstat.exceptions import FormulaError, OptionError
 from mixstat.fit.options import Options
 
 EQUAL = "equal"
+ALGORITHMS = ("newton", "em", "squarem")
 
 
 class MixtureOfExperts(MixtureEstimator):
@@ -100,9 +102,7 @@ class MixtureOfExperts(MixtureEstimator):
         """(outcomes of each expert template, copies of each)."""
         expert = Regression() if self.expert is None else self.expert
         if isinstance(expert, Regression | Joint):
-            if not isinstance(self.n_experts, int) or self.n_experts < 1:
-                raise DataError(f"n_experts must be a positive integer, got {self.n_experts!r}")
-            return [expert.experts], (self.n_experts,)
+            return [expert.experts], (integer("n_experts", self.n_experts, 1),)
         if isinstance(expert, list | tuple) and expert and all(isinstance(e, Regression | Joint) for e in expert):
             return [e.experts for e in expert], (1,) * len(expert)
         raise FormulaError(
@@ -118,35 +118,38 @@ class MixtureOfExperts(MixtureEstimator):
         mains = [formula or outcome.formula for template in templates for outcome in template]
         if any(main is None for main in mains):
             raise FormulaError("every expert needs a formula, or none of them (arrays in fit(X, y))")
+        if self.gate is not None and not isinstance(self.gate, str):
+            raise FormulaError(f"gate must be a formula such as '~ x', 'equal' or None, got {type(self.gate).__name__}")
         plain, gate = split_gates([str(main) for main in mains], self.gate)
-        if gate is not None and not isinstance(gate, str):
-            raise FormulaError(f"gate must be a formula such as '~ x', 'equal' or None, got {type(gate).__name__}")
         formulas = iter(plain)
         planned = tuple(
             tuple(plan_outcome(f"{t}.{o}", outcome, next(formulas)) for o, outcome in enumerate(template))
             for t, template in enumerate(templates)
         )
         shares = None if gate == EQUAL else (gate or "~ 1")
-        return Plan(planned, copies, shares, float(self.gate_penalty), float(self.l1_ratio))
+        ratio = number("l1_ratio", self.l1_ratio, high=1.0)
+        return Plan(planned, copies, shares, number("gate_penalty", self.gate_penalty), ratio)
 
     def _unit_column(self) -> str | None:
+        own = column_name("unit", self.unit)
         inner = {o.unit for template in self._templates()[0] for o in template if o.unit is not None}
-        if len(inner | ({self.unit} if self.unit else set())) > 1:
-            raise DataError(f"unit= differs between the mixture ({self.unit!r}) and its experts ({sorted(inner)})")
-        return self.unit or next(iter(inner), None)
+        if len(inner | ({own} if own else set())) > 1:
+            raise OptionError(f"unit= differs between the mixture ({own!r}) and its experts ({sorted(inner)})")
+        return own or next(iter(inner), None)
+
+    def _extras(self) -> tuple[Extra, ...]:
+        if not isinstance(self.extra, list | tuple) or not all(isinstance(e, Noise | PointMass) for e in self.extra):
+            raise OptionError(f"extra must be a list of ms.Noise() or ms.PointMass(value), got {self.extra!r}")
+        return tuple(self.extra)
 
     def _options(self) -> Options:
-        if self.algorithm not in ("newton", "em", "squarem"):
-            raise DataError(f"algorithm must be 'newton', 'em' or 'squarem', got {self.algorithm!r}")
-        if not isinstance(self.n_init, int) or self.n_init < 1:
-            raise DataError(f"n_init must be a positive integer, got {self.n_init!r}")
         return Options(
-            n_init=self.n_init,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            algorithm=self.algorithm,
-            verbose=self.verbose,
+            n_init=integer("n_init", self.n_init, 1),
+            tol=number("tol", self.tol),
+            max_iter=integer("max_iter", self.max_iter, 1),
+            algorithm=choice("algorithm", self.algorithm, ALGORITHMS),
+            verbose=verbosity(self.verbose),
         )
 
     def _scale_penalty(self) -> float:
-        return float(self.scale_penalty)
+        return number("scale_penalty", self.scale_penalty)

@@ -4,10 +4,13 @@ Keys: outcome o of expert template t has main formula "t.o" and parameter formul
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from mixstat.core.family import Family
-from mixstat.exceptions import FormulaError
+from mixstat.estimators.checks import number
+from mixstat.exceptions import FormulaError, OptionError
 from mixstat.families import get_family
 from mixstat.formula import split_gate
 
@@ -65,7 +68,9 @@ class Plan(NamedTuple):
 
 def plan_outcome(key: str, expert: "Regression", formula: str) -> OutcomePlan:
     """Check one expert's options and spell out a formula for every parameter of its family."""
-    family = get_family(expert.family)
+    family = checked_family(expert.family)
+    if not isinstance(formula, str):
+        raise FormulaError(f"formula must be a string such as 'y ~ x' or None, got {type(formula).__name__}")
     parts = {name: part for name, part in expert._parameter_formulas.items() if part is not None}
     allowed = parameter_keys(family)
     for name, part in parts.items():
@@ -77,18 +82,43 @@ def plan_outcome(key: str, expert: "Regression", formula: str) -> OutcomePlan:
             )
         if not isinstance(part, str):
             raise FormulaError(f"{name}= must be a one-sided formula such as '~ x', got {type(part).__name__}")
-    shared = expert.shared
-    names = [part.strip() for part in shared.split("+")] if isinstance(shared, str) else list(shared or ())
     return OutcomePlan(
         key,
         formula,
         {name: parts.get(name, "~ 1") for name in allowed},
         family,
-        tuple(name for name in names if name),
-        dict(expert.fixed or {}),
-        float(expert.penalty),
-        float(expert.l1_ratio),
+        _shared_names(expert.shared),
+        _fixed_values(expert.fixed),
+        number("penalty", expert.penalty),
+        number("l1_ratio", expert.l1_ratio, high=1.0),
     )
+
+
+def _shared_names(shared: Any) -> tuple[str, ...]:
+    """Names from "a + b" or a list."""
+    names = shared.split("+") if isinstance(shared, str) else shared or ()
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise OptionError(f"shared must be names such as 'x + sigma' or ['x', 'sigma'], got {shared!r}")
+    return tuple(name.strip() for name in names if name.strip())
+
+
+def _fixed_values(fixed: Any) -> dict[str, float]:
+    """Values by name."""
+    if fixed is None:
+        return {}
+    if not isinstance(fixed, Mapping) or not all(isinstance(name, str) for name in fixed):
+        raise OptionError(f"fixed must be a dictionary such as {{'x': 0.5, 'sigma': 1.0}}, got {fixed!r}")
+    return {name: number(f"fixed[{name!r}]", value, low=-np.inf) for name, value in fixed.items()}
+
+
+def checked_family(family: Any) -> Family:
+    """The family of this name, or itself."""
+    if not isinstance(family, str | Family):
+        raise OptionError(f"family must be a name such as 'gaussian' or a Family, got {family!r}")
+    try:
+        return get_family(family)
+    except ValueError as error:
+        raise OptionError(str(error)) from None
 
 
 def parameter_keys(family: Family) -> list[str]:

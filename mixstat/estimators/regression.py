@@ -5,6 +5,7 @@ from typing import Any
 
 from mixstat.core.family import Family
 from mixstat.estimators.base import MixtureEstimator
+from mixstat.estimators.checks import column_name, integer, number, verbosity
 from mixstat.estimators.plan import Plan, plan_outcome, split_gates
 from mixstat.exceptions import FormulaError
 from mixstat.fit.options import Options
@@ -102,10 +103,11 @@ class Regression(MixtureEstimator):
         return Plan(((plan_outcome("0.0", self, plain[0]),),), (1,), None, 0.0, 0.0)
 
     def _unit_column(self) -> str | None:
-        return self.unit
+        return column_name("unit", self.unit)
 
     def _options(self) -> Options:
-        return Options(tol=self.tol, max_iter=self.max_iter, verbose=self.verbose)
-
-    def _scale_penalty(self) -> float:
-        return 0.0
+        return Options(
+            tol=number("tol", self.tol),
+            max_iter=integer("max_iter", self.max_iter, 1),
+            verbose=verbosity(self.verbose),
+        )

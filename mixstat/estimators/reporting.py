@@ -7,6 +7,8 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from mixstat.estimators import report
+from mixstat.estimators.checks import choice
+from mixstat.estimators.checks import level as checked
 from mixstat.exceptions import DataError
 from mixstat.inference import information
 from mixstat.results.summary import Summary
@@ -14,6 +16,9 @@ from mixstat.results.summary import Summary
 if TYPE_CHECKING:
     from mixstat.estimators.state import Fitted
     from mixstat.fit.problem import Problem
+
+
+COVARIANCES = ("information", "robust", "cluster")
 
 
 class Reporting:
@@ -29,9 +34,8 @@ class Reporting:
         the `cluster` column). NaN for parameters without a standard error.
         """
         check_is_fitted(self, "fitted_")
-        solution = self.fitted_.solution
         if kind == "information":
-            inner = information.information_covariance(solution.information)
+            inner = information.information_covariance(self._information())
         elif kind in ("robust", "cluster"):
             inner = self._sandwich(kind)
         else:
@@ -46,15 +50,25 @@ class Reporting:
             raise DataError("covariance('cluster') needs cluster= (a column name) when the model is constructed")
         scores = information.weighted_scores(self._problem, self.fitted_.solution.theta)
         codes = report.cluster_places(self._problem, cluster) if kind == "cluster" and cluster is not None else None
-        return information.sandwich(self.fitted_.solution.information, scores, codes)
+        return information.sandwich(self._information(), scores, codes)
+
+    def _information(self) -> np.ndarray:
+        """Observed information of the standardised parameters; after a fit by EM alone it is computed when asked for."""
+        known = self.fitted_.solution.information
+        if known is None:
+            if not hasattr(self, "_problem"):
+                raise DataError("standard errors after algorithm='em' need the training data, which is gone; refit")
+            known = information.information_at(self._problem, self.fitted_.solution.theta)
+            self.fitted_ = self.fitted_._replace(solution=self.fitted_.solution._replace(information=known))
+        return known
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """Coefficients with standard errors, Wald statistics and intervals, one row an estimated parameter."""
-        return report.coefficient_table(self.fitted_, self.covariance(), level)
+        return report.coefficient_table(self.fitted_, self.covariance(), checked(level))
 
     def confint(self, level: float = 0.95, kind: str = "information") -> pd.DataFrame:
         """Wald intervals: expert, parameter, term, conf_low, conf_high."""
-        table = report.coefficient_table(self.fitted_, self.covariance(kind), level)
+        table = report.coefficient_table(self.fitted_, self.covariance(kind), checked(level))
         return table[["expert", "parameter", "term", "conf_low", "conf_high"]]
 
     def glance(self) -> pd.DataFrame:

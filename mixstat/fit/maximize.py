@@ -14,10 +14,10 @@ from mixstat.fit.order import Order
 from mixstat.fit.penalty import Penalty
 from mixstat.fit.problem import Problem
 from mixstat.fit.progress import progress
-from mixstat.fit.search import Candidate, Search
-from mixstat.fit.solution import Solution, Start, Verdict
+from mixstat.fit.search import GIVEN, Candidate, Search
+from mixstat.fit.solution import Solution, Start
 from mixstat.fit.ties import Ties
-from mixstat.fit.verdict import judge
+from mixstat.fit.verdict import judge, judge_em
 
 
 class Model(NamedTuple):
@@ -73,7 +73,7 @@ def _run(model: Model, search: Search, rng: np.random.Generator, start: np.ndarr
     """Fill the search; the table of starts."""
     options, units = search.options, len(model.data.weight)
     if model.mixture.classes == 1 or start is not None:
-        search.begin("given" if start is not None else "moments", _given(search.problem, model.data, start))
+        search.begin(GIVEN if start is not None else "moments", _given(search.problem, model.data, start))
     elif units > options.screen_above:
         return _screen(model, search, rng)
     else:
@@ -135,41 +135,49 @@ def _screened_table(small: Search, search: Search) -> tuple[Start, ...]:
 
 
 def _conclude(search: Search, starts: tuple[Start, ...], interrupted: bool) -> Solution:
-    """Settle in the ordered parametrisation, and judge with the unpenalised information."""
+    """Settle in the ordered parametrisation, and judge."""
+    if search.options.algorithm != "newton":
+        return _conclude_em(search, starts)
     problem, options, best = search.problem, search.options, search.best()
     theta = search.order.canonical(best.theta)
-    verdict, iterations = None, best.iterations
-    if options.algorithm == "newton":
-        found = newton(problem, theta, tol=options.tol, max_iter=0 if interrupted else options.max_iter)
-        at, decrement, converged = found.at, found.decrement, found.converged
-    else:
-        theta, verdict, steps = _by_em(search, theta)
-        at, decrement, converged = problem.evaluate(theta), np.nan, verdict.converged
-        iterations += steps
+    found = newton(problem, theta, tol=options.tol, max_iter=0 if interrupted else options.max_iter)
+    at = found.at
     penalised = problem.penalty.epsilon > 0 or problem.penalty.ridge.any()
     plain = problem.evaluate_likelihood(at.theta) if penalised else at
-    judged = judge(problem, at, plain.information, converged, decrement)
     return Solution(
         at.theta,
         problem.ties.expand(at.theta),
         at.log_likelihood,
         at.objective,
         stationarity(problem, at),
-        decrement,
+        found.decrement,
         plain.information,
         at.class_weight,
-        judged if verdict is None or judged.spurious else verdict,
+        judge(problem, at, plain.information, found.converged, found.decrement),
         starts,
-        iterations,
+        best.iterations,
     )
 
 
-def _by_em(search: Search, theta: np.ndarray) -> tuple[np.ndarray, Verdict, int]:
-    """EM or SQUAREM to `tol` on the mean log-likelihood: (theta in order, verdict, steps)."""
-    problem, options = search.problem, search.options
+def _conclude_em(search: Search, starts: tuple[Start, ...]) -> Solution:
+    """EM or SQUAREM from the best start until the mean log-likelihood gains less than `tol`; no information."""
+    problem, options, best = search.problem, search.options, search.best()
     total = float(np.asarray(problem.design.weight).sum())
     driver = {"em": em, "squarem": squarem}[options.algorithm]
-    result = driver(problem, theta, tol=options.tol * total, max_iter=options.max_iter)
-    done = result.change <= options.tol * total
-    words = "converged by EM: the mean log-likelihood gained less than tol in a step" if done else "EM reached max_iter"
-    return search.order.canonical(result.theta), Verdict(done, False, words), result.iterations
+    result = driver(problem, best.theta, tol=options.tol * total, max_iter=options.max_iter)
+    verdict = judge_em(problem, result.theta, result.class_weight, result.change <= options.tol * total)
+    theta = search.order.canonical(result.theta)
+    order = search.order.permutation(result.theta)
+    return Solution(
+        theta,
+        problem.ties.expand(theta),
+        result.log_likelihood,
+        result.objective,
+        None,
+        np.nan,
+        None,
+        result.class_weight[order],
+        verdict,
+        starts,
+        best.iterations + result.iterations,
+    )

@@ -18,16 +18,22 @@ class Order:
         self.averages = column_averages(problem)
 
     def canonical(self, theta: np.ndarray) -> np.ndarray:
-        """theta with the experts in order. Nothing moves where ties or fixed values differ between experts."""
-        if self.keep:
-            return theta
-        phi = self.ties.expand(theta)
-        order = ranking(self.mixture, phi, self.averages)
+        """theta with the experts in order."""
+        order = self.permutation(theta)
         if np.array_equal(order, np.arange(len(order))):
             return theta
+        return self.ties.contract(permute(self.mixture, self.ties.expand(theta), order))
+
+    def permutation(self, theta: np.ndarray) -> np.ndarray:
+        """(class,) old position of the class at each new one; nothing moves where ties differ between experts."""
+        same = np.arange(self.mixture.classes)
+        if self.keep:
+            return same
+        phi = self.ties.expand(theta)
+        order = ranking(self.mixture, phi, self.averages)
         moved = permute(self.mixture, phi, order)
-        following = self.ties.contract(moved)
-        return following if np.allclose(self.ties.expand(following), moved, rtol=1e-12, atol=1e-12) else theta
+        kept = self.ties.expand(self.ties.contract(moved))
+        return order if np.allclose(kept, moved, rtol=1e-12, atol=1e-12) else same
 
 
 def column_averages(problem: Problem) -> np.ndarray:

@@ -21,6 +21,8 @@ from mixstat.fit.starts import SCHEDULE
 from mixstat.fit.verdict import judge
 
 JOIN = 0.1
+GIVEN = "given"
+"""The kind of a start that the user gave: followed without comparing it with others."""
 
 
 class Candidate(NamedTuple):
@@ -51,7 +53,7 @@ class Search:
 
     def begin(self, kind: str, theta: np.ndarray) -> None:
         """A short EM from `theta`."""
-        steps = self.options.short_em if self.problem.mixture.classes > 1 else 2
+        steps = self.options.short_em if self.problem.mixture.classes > 1 and kind != GIVEN else 2
         result = em(self.problem, theta, tol=self.options.short_tol, max_iter=steps)
         self.candidates.append(
             Candidate(kind, result.theta, result.objective, result.log_likelihood, result.iterations)

@@ -28,16 +28,16 @@ class Solution(NamedTuple):
     """The reported optimum, on the standardised scale.
 
     `gradient` is of the objective that was maximised; `information` (theta, theta) that of the unpenalised
-    log-likelihood; `decrement` the Newton decrement g' I^-1 g.
+    log-likelihood; `decrement` the Newton decrement g' I^-1 g. EM alone computes none of the three (None, None, nan).
     """
 
     theta: np.ndarray
     phi: np.ndarray
     log_likelihood: float
     objective: float
-    gradient: np.ndarray
+    gradient: np.ndarray | None
     decrement: float
-    information: np.ndarray
+    information: np.ndarray | None
     class_weight: np.ndarray
     verdict: Verdict
     starts: tuple[Start, ...]

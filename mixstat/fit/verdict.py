@@ -20,9 +20,34 @@ SEPARATION = 15.0
 
 def judge(problem: Problem, at: Evaluation, information: np.ndarray, converged: bool, decrement: float) -> Verdict:
     """The verdict on an evaluated point; `information` is that of the unpenalised likelihood."""
+    complaints, spurious, separated = _suspicions(problem, at.theta, at.class_weight)
+    if not separated and _is_singular(information):
+        complaints.append(
+            "the information is singular, so some standard errors do not exist; "
+            "fewer experts or covariates, shared or fixed parameters may help"
+        )
+    if not converged:
+        complaints.append(f"not converged (Newton decrement {decrement:.1e}); raise max_iter or n_init")
+    status = "; ".join(complaints) if complaints else "converged: a maximum with positive definite information"
+    return Verdict(converged and not spurious, spurious, status)
+
+
+def judge_em(problem: Problem, theta: np.ndarray, class_weight: np.ndarray, done: bool) -> Verdict:
+    """The verdict on a point where EM stopped: no information, hence no certificate, is computed."""
+    complaints, spurious, _ = _suspicions(problem, theta, class_weight)
+    words = (
+        "EM stopped: the mean log-likelihood gained less than tol in a step (no certificate of a maximum)"
+        if done
+        else "EM reached max_iter; raise it or tol"
+    )
+    return Verdict(done and not spurious, spurious, "; ".join([*complaints, words]))
+
+
+def _suspicions(problem: Problem, theta: np.ndarray, class_weight: np.ndarray) -> tuple[list[str], bool, bool]:
+    """(complaints, whether the solution is spurious, whether the gate separates)."""
     complaints = []
-    small = _small_experts(problem, at.class_weight)
-    spikes = _spikes(problem, at.theta, at.class_weight)
+    small = _small_experts(problem, class_weight)
+    spikes = _spikes(problem, theta, class_weight)
     if len(small):
         complaints.append(
             f"expert {_names(small)} collapsed: it holds fewer units than it has parameters; "
@@ -33,22 +58,13 @@ def judge(problem: Problem, at: Evaluation, information: np.ndarray, converged: 
             f"expert {_names(spikes)} is a spike on few units (an artefact of the unbounded likelihood); "
             "raise scale_penalty or share the scale"
         )
-    separated = _gate_range(problem, at.theta) > SEPARATION
+    separated = _gate_range(problem, theta) > SEPARATION
     if separated:
         complaints.append(
             "the gate separates the classes perfectly for some units, so its coefficients grow without bound; "
             "drop a gate covariate or set gate_penalty"
         )
-    if not separated and _is_singular(information):
-        complaints.append(
-            "the information is singular, so some standard errors do not exist; "
-            "fewer experts or covariates, shared or fixed parameters may help"
-        )
-    if not converged:
-        complaints.append(f"not converged (Newton decrement {decrement:.1e}); raise max_iter or n_init")
-    spurious = bool(len(small) or len(spikes))
-    status = "; ".join(complaints) if complaints else "converged: a maximum with positive definite information"
-    return Verdict(converged and not spurious, spurious, status)
+    return complaints, bool(len(small) or len(spikes)), separated
 
 
 def _names(experts: np.ndarray) -> str:

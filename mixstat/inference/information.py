@@ -19,6 +19,12 @@ def information_covariance(information: np.ndarray) -> np.ndarray:
 
 
 @double
+def information_at(problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """Observed information of the unpenalised log-likelihood (theta, theta)."""
+    return problem.evaluate_likelihood(theta).information
+
+
+@double
 def weighted_scores(problem: Problem, theta: np.ndarray) -> np.ndarray:
     """w_i s_i for every unit place of the design, (theta, unit), padding zero."""
     scores = np.asarray(unit_scores(problem.mixture, problem.ties.expand(theta), problem.design))

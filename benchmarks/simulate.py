@@ -1,0 +1,56 @@
+"""Simulated data of the benchmarks."""
+
+import numpy as np
+import pandas as pd
+
+COVARIATES = 5
+TERMS = [f"x{j + 1}" for j in range(COVARIATES)]
+FORMULA = "y ~ " + " + ".join(TERMS)
+GATE = "~ " + " + ".join(TERMS)
+
+
+def gaussian_experts(n: int, experts: int = 3, seed: int = 0) -> pd.DataFrame:
+    """Gaussian experts and a gate over the same five covariates; the column `class` is 1..K."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, COVARIATES))
+    slopes = np.random.default_rng(99).normal(size=(experts, COVARIATES))
+    gate = np.random.default_rng(98).normal(scale=0.7, size=(experts, COVARIATES))
+    gate[0] = 0.0
+    label = np.argmax(x @ gate.T + rng.gumbel(size=(n, experts)), axis=1)
+    centre = np.linspace(-2.0, 2.0, experts)
+    sigma = np.linspace(0.7, 1.2, experts)
+    y = centre[label] + (x * slopes[label]).sum(axis=1) + sigma[label] * rng.normal(size=n)
+    return pd.DataFrame(x, columns=TERMS).assign(y=y, **{"class": label + 1})
+
+
+def disturbed(labels: np.ndarray, share: float = 0.5, seed: int = 1) -> np.ndarray:
+    """Labels of which a share is drawn anew: the start partition given to every program."""
+    rng = np.random.default_rng(seed)
+    noise = rng.integers(1, labels.max() + 1, len(labels))
+    return np.where(rng.random(len(labels)) < share, noise, labels)
+
+
+def clusters(n: int, dimension: int, components: int, seed: int = 0) -> np.ndarray:
+    """(n, dimension) points of overlapping Gaussian clusters with full covariances."""
+    rng = np.random.default_rng(seed)
+    centre = rng.normal(scale=3.0, size=(components, dimension))
+    factor = np.eye(dimension) + 0.3 * rng.normal(size=(components, dimension, dimension))
+    label = rng.integers(components, size=n)
+    points = centre[label]
+    noise = rng.normal(size=(n, dimension))
+    for k in range(components):
+        points[label == k] += noise[label == k] @ factor[k].T
+    return points
+
+
+def binary_items(n: int, items: int = 10, seed: int = 0) -> pd.DataFrame:
+    """Ten binary items of three latent classes, membership depending on v1 and v2."""
+    rng = np.random.default_rng(seed)
+    v = rng.normal(size=(n, 2))
+    score = np.column_stack([np.zeros(n), 0.3 + v @ [1.0, -0.5], -0.2 + v @ [-0.7, 0.8]])
+    label = np.argmax(score + rng.gumbel(size=score.shape), axis=1)
+    half = items // 2
+    success = np.array([[0.8] * items, [0.8] * half + [0.2] * (items - half), [0.2] * items])
+    values = (rng.random((n, items)) < success[label]).astype(float)
+    names = [f"item{j + 1}" for j in range(items)]
+    return pd.DataFrame(values, columns=names).assign(v1=v[:, 0], v2=v[:, 1])
