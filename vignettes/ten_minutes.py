@@ -30,17 +30,17 @@ import mixstat as ms
 from mixstat.results import plots
 
 pd.set_option("display.width", 120)
-visits = randhie.load_pandas().data.sample(4000, random_state=1).reset_index(drop=True)
+visits = randhie.load_pandas().data
 visits[["mdvis", "lncoins", "physlm", "disea", "hlthp"]].describe().round(2)
 
 # %% [markdown]
 # ## One expert
 #
-# Without a mixture, an expert is an ordinary regression: here a negative binomial one. `lncoins` is the log of the share
-# of the bill that the family pays, plus one; its coefficient is about -0.06: a dearer plan, fewer visits.
+# Without a mixture, an expert is an ordinary regression: here a negative binomial one. `lncoins` is the log of the
+# percentage of the bill that the family pays, plus one. Its coefficient is negative: a dearer plan, fewer visits.
 
 # %%
-formula = "mdvis ~ lncoins + disea + hlthf + hlthp"
+formula = "mdvis ~ lncoins + idp + disea + hlthf + hlthp"
 one = ms.Regression(formula, family="negative_binomial").fit(visits)
 print(one.summary())
 
@@ -55,12 +55,13 @@ print(f"BIC {one.bic():.1f} -> {spread.bic():.1f}")
 # %% [markdown]
 # ## Two experts and a gate
 #
-# `random_state` fixes the random starts. The likelihood of a mixture has several maxima, so the fit begins many times and
-# the table of starts says which optimum each reached.
+# `random_state` fixes the random starts. The likelihood of a mixture has several maxima, so the fit begins many times
+# and the table of starts says which optimum each reached.
 
 # %%
 expert = ms.Regression(formula, family="negative_binomial")
-two = ms.MixtureOfExperts(expert, gate="~ physlm + disea", n_experts=2, n_init=8, random_state=1, verbose=0).fit(visits)
+two = ms.MixtureOfExperts(expert, gate="~ physlm + disea", n_experts=2, n_init=8, random_state=1, verbose=0)
+two.fit(visits)
 print(two.starts_[["start", "kind", "log_likelihood", "hits"]].round(2).to_string(index=False))
 print(two.status_)
 
@@ -78,8 +79,9 @@ columns = ["log_likelihood", "n_parameters", "aic", "bic", "icl", "entropy"]
 print(pd.concat({name: model.glance()[columns] for name, model in models.items()}).droplevel(1).round(2))
 
 # %% [markdown]
-# BIC asks how well the mixture describes the distribution; ICL also asks whether the kinds can be told apart for single
-# people. An entropy near 0 says that the classes overlap: they describe the population, and classify few of its members.
+# BIC asks how well the mixture describes the distribution; ICL also asks whether the kinds can be told apart for
+# single people. An entropy well below 1 says that the classes overlap: they describe the population, and do not
+# classify its members.
 #
 # ## What the model says of single people
 #
@@ -114,9 +116,9 @@ print(both[both["term"] == "lncoins"].round(3).to_string(index=False))
 # Data simulated from the fit should look like the data. Here, the share of people with no visit and with more than ten.
 
 # %%
-draws = np.array([two.simulate(visits, random_state=seed) for seed in range(50)])
+draws = np.array([two.simulate(visits, random_state=seed) for seed in range(20)])
 for name, event in {"none": lambda y: y == 0, "more than ten": lambda y: y > 10}.items():
-    low, high = np.quantile(event(draws).mean(axis=1), [0.025, 0.975])
+    low, high = np.quantile(event(draws).mean(axis=1), [0.05, 0.95])
     print(f"{name:>14}: observed {event(visits['mdvis']).mean():.3f}, simulated {low:.3f} to {high:.3f}")
 
 # %% [markdown]

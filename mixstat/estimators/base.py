@@ -12,14 +12,13 @@ from mixstat.estimators.arrays import table_from_arrays
 from mixstat.estimators.checks import column_name
 from mixstat.estimators.extras import Extra
 from mixstat.estimators.fitting import fit_model
-from mixstat.estimators.plan import Plan
+from mixstat.estimators.plan import Plan, checked_family
 from mixstat.estimators.predicting import Predicting, is_categorical
 from mixstat.estimators.reporting import Reporting
 from mixstat.estimators.state import Fitted, Request
 from mixstat.estimators.random import generator
 from mixstat.estimators.tables import join_response, refuse_array
 from mixstat.exceptions import ConvergenceWarning, LocalOptimumWarning, OptionError
-from mixstat.families import get_family
 from mixstat.fit.options import Options
 from mixstat.results.tables import starts_table
 
@@ -93,7 +92,7 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
     def _table(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, str | None]:
         """(table, formula made in array mode or None). With a formula y must agree with the table's response."""
         if self._representative().formula is None:
-            family = get_family(self._representative().family)
+            family = checked_family(self._representative().family)
             several = family.name in ("multivariate_gaussian", "diagonal_gaussian", "binomial")
             numeric = family.name != "categorical"
             return table_from_arrays(self, X, y, reset=reset, several=several, numeric=numeric)

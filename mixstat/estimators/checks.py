@@ -12,8 +12,8 @@ from mixstat.exceptions import OptionError
 def number(name: str, value: Any, *, low: float = 0.0, high: float = np.inf) -> float:
     """A finite number in [low, high]."""
     if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high or not np.isfinite(value):
-        span = f"of at least {low:g}" if high == np.inf else f"from {low:g} to {high:g}"
-        raise OptionError(f"{name} must be a number {span}, got {value!r}")
+        span = "" if low == -np.inf else f" of at least {low:g}" if high == np.inf else f" from {low:g} to {high:g}"
+        raise OptionError(f"{name} must be a finite number{span}, got {value!r}")
     return float(value)
 
 

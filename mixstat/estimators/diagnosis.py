@@ -132,6 +132,8 @@ def _is_exact(solution: Solution, responses: Mapping[str, ResponseData], sample:
 
 def _runaway(assembled: Assembled, solution: Solution) -> tuple[list[Label], list[Label]]:
     """Labels of (slopes and locations, other parameters) whose standard error is beyond reason."""
+    if solution.information is None:
+        return [], []
     labels = [assembled.named.labels[position] for position in assembled.named.ties.representative]
     if solution.information is None:  # EM alone computes none
         return [], []

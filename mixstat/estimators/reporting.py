@@ -34,12 +34,10 @@ class Reporting:
         the `cluster` column). NaN for parameters without a standard error.
         """
         check_is_fitted(self, "fitted_")
-        if kind == "information":
+        if choice("kind", kind, COVARIANCES) == "information":
             inner = information.information_covariance(self._information())
-        elif kind in ("robust", "cluster"):
-            inner = self._sandwich(kind)
         else:
-            raise ValueError(f"kind must be 'information', 'robust' or 'cluster', got {kind!r}")
+            inner = self._sandwich(kind)
         return report.to_user_scale(self.fitted_, inner)
 
     def _sandwich(self, kind: str) -> np.ndarray:

@@ -70,7 +70,10 @@ def log_prior(
 
 def _numbers(known: Any) -> np.ndarray:
     """(row, column), NaN where missing."""
-    table = pd.DataFrame(np.asarray(known, dtype=object))
+    given = np.asarray(known, dtype=object)
+    if given.ndim not in (1, 2):
+        raise DataError(f"prior_classes must be column names, labels or probabilities a unit, got {known!r}")
+    table = pd.DataFrame(given)
     numbers = table.apply(pd.to_numeric, errors="coerce")
     bad = (numbers.isna() & table.notna()).to_numpy()
     if bad.any():

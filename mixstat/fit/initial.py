@@ -9,6 +9,7 @@ from mixstat.fit.em import ascend
 from mixstat.fit.problem import Problem
 
 HELD_STEPS = 4
+MOMENT_UNITS = 5_000
 HELD = -1e30
 """Log prior of the classes a unit is kept out of: finite, so that nothing is NaN."""
 
@@ -27,7 +28,9 @@ def from_labels(problem: Problem, data: Data, labels: np.ndarray) -> np.ndarray:
     held = problem.replace(prior=problem.layout.place_units(prior), weight=problem.layout.place_units(weight))
     closed = all(outcome.closed_form for group in mixture.groups for outcome in group.outcomes)
     current = held.expect(theta)
-    for _ in range(1 if closed else HELD_STEPS):
+    if closed:
+        return held.maximize_complete(current, gate=False)
+    for _ in range(HELD_STEPS):
         current = ascend(held, current, held.maximize_complete(current, gate=False))
     return current.theta
 
@@ -49,6 +52,7 @@ def _admissible(data: Data, labels: np.ndarray, experts: int) -> np.ndarray:
 def _moments(mixture: Mixture, value: np.ndarray, data: Data, labels: np.ndarray) -> np.ndarray:
     """phi with constant predictors that match each part's moments, slopes zero."""
     phi = value.copy()
+    data, labels = _thin(data, labels)
     experts, _ = mixture.split(phi)
     row_labels = labels if data.unit is None else labels[data.unit]
     row_weight = data.weight if data.unit is None else data.weight[data.unit]
@@ -62,6 +66,14 @@ def _moments(mixture: Mixture, value: np.ndarray, data: Data, labels: np.ndarray
                 _outcome_moments(outcome, theta, data, mine)
         first += group.copies
     return phi
+
+
+def _thin(data: Data, labels: np.ndarray) -> tuple[Data, np.ndarray]:
+    """Evenly spaced units, enough for rough moments."""
+    if len(labels) <= MOMENT_UNITS:
+        return data, labels
+    units = np.arange(0, len(labels), -(-len(labels) // MOMENT_UNITS))
+    return data.take(units), labels[units]
 
 
 def _outcome_moments(outcome: Outcome, theta: np.ndarray, data: Data, weight: np.ndarray) -> None:

@@ -53,7 +53,7 @@ class Search:
 
     def begin(self, kind: str, theta: np.ndarray) -> None:
         """A short EM from `theta`."""
-        steps = self.options.short_em if self.problem.mixture.classes > 1 and kind != GIVEN else 2
+        steps = 0 if kind == GIVEN else self.options.short_em if self.problem.mixture.classes > 1 else 2
         result = em(self.problem, theta, tol=self.options.short_tol, max_iter=steps)
         self.candidates.append(
             Candidate(kind, result.theta, result.objective, result.log_likelihood, result.iterations)
