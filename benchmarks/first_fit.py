@@ -9,7 +9,7 @@ from timing import clock
 
 def main() -> None:
     n = int(sys.argv[1])
-    frame, smaller = gaussian_experts(n), gaussian_experts(n - n // 20, seed=1)
+    frame, smaller = gaussian_experts(n), gaussian_experts(n - n // 50, seed=1)
     seconds, ms = clock(lambda: __import__("mixstat"))
     import jax
 

@@ -25,9 +25,7 @@ def small(n: int) -> dict:
     import mixstat as ms
 
     frame = gaussian_experts(n)
-    model = ms.MixtureOfExperts(
-        ms.Regression(FORMULA), gate=GATE, n_experts=3, n_init=20, random_state=0, verbose=0
-    )
+    model = ms.MixtureOfExperts(ms.Regression(FORMULA), gate=GATE, n_experts=3, n_init=20, random_state=0, verbose=0)
     cold, _ = clock(lambda: model.fit(frame))
     warm, _ = clock(lambda: model.fit(frame), repeats=3)
     found = {"n": n, "cold": cold, "warm": warm, "log_likelihood": model.log_likelihood_}

@@ -8,7 +8,9 @@ HUGE = 10_000_000
 
 def row(n: int, result: dict) -> Row:
     seconds = result["warm"] or result["cold"]
-    note = f"peak {result['peak']:.2f} GB ({result['before']:.2f} GB before the fit); first fit {result['cold']:.1f} s; "
+    note = (
+        f"peak {result['peak']:.2f} GB ({result['before']:.2f} GB before the fit); first fit {result['cold']:.1f} s; "
+    )
     note += f"{1e6 * seconds / n:.2f} s per million rows"
     return Row("f: growth in n", f"mixstat, n={n}", seconds, n * result["mean_log_likelihood"], note)
 

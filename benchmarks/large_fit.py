@@ -3,9 +3,10 @@
 import json
 import sys
 
-import mixstat as ms
 from simulate import FORMULA, GATE, gaussian_experts
 from timing import clock, memory
+
+import mixstat as ms
 
 
 def main() -> None:

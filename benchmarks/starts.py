@@ -1,4 +1,4 @@
-"""(b) Twenty starts at n = 2,000: warm time, how many of the starts carried on are at the maximum, flexmix beside it."""
+"""(b) Twenty starts at n = 2,000: warm time, and how many of those carried on reach the maximum; flexmix beside it."""
 
 from pathlib import Path
 

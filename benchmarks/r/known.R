@@ -20,8 +20,8 @@ models <- list(
   npreg_joint = list(~x, NPreg, 2, list(gaussian(yn ~ . + I(x^2)), poisson_glm(yp ~ .))),
   npreg_joint_gate = list(~x, NPreg, 2, list(gaussian(yn ~ . + I(x^2)), poisson_glm(yp ~ .)), FLXPmultinom(~yb)),
   npreg_grouped = list(yn ~ x + I(x^2) | id2, NPreg, 2, gaussian(. ~ .)),
-  patent = list(Patents ~ lgRD, patent, 2, poisson_glm()),
-  patent_gate = list(Patents ~ lgRD, patent, 3, poisson_glm(), FLXPmultinom(~RDS)),
+  patent_gate2 = list(Patents ~ lgRD, patent, 2, poisson_glm(), FLXPmultinom(~RDS)),
+  patent_gate3 = list(Patents ~ lgRD, patent, 3, poisson_glm(), FLXPmultinom(~RDS)),
   fabricfault = list(Faults ~ log(Length), fabricfault, 2, poisson_glm()),
   fabricfault_common = list(Faults ~ 1, fabricfault, 2, fixed("poisson", ~ log(Length))),
   seizure = list(Seizures ~ Treatment * log(Day), seizure, 2,
@@ -42,7 +42,7 @@ for (name in names(models)) {
   m <- models[[name]]
   concomitant <- if (length(m) > 4) m[[5]] else FLXPconstant()
   time <- system.time(
-    best <- try(initFlexmix(m[[1]], data = m[[2]], k = m[[3]], model = m[[4]], concomitant = concomitant,
+    best <- try(stepFlexmix(m[[1]], data = m[[2]], k = m[[3]], model = m[[4]], concomitant = concomitant,
                             nrep = starts, control = control, verbose = FALSE), silent = TRUE))
   value <- if (inherits(best, "try-error")) NA else as.numeric(logLik(best))
   cat(name, time[["elapsed"]], sprintf("%.8f", value), sep = "\t")

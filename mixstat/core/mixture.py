@@ -270,6 +270,31 @@ def unit_scores(mixture: Mixture, phi: Array, design: Design) -> Array:
     return each(scores, design)
 
 
+class Diagnostics(NamedTuple):
+    """Sums over units that judge a solution: sum r log r, sum r log f by class, weight of units whose gate separates."""
+
+    entropy: Array
+    density: Array
+    separated: Array
+
+
+@partial(jax.jit, static_argnums=0)
+def diagnostics(mixture: Mixture, phi: Array, design: Design, limit: Array) -> Diagnostics:
+    """Weighted sums; a unit is separated where some |log pi_k - log pi_1| exceeds `limit`."""
+
+    def statistic(block: Design) -> Diagnostics:
+        post = block_posterior(mixture, phi, block)
+        weighted = block.weight * post.responsibility
+        logs = jnp.where(weighted > 0, jnp.log(jnp.where(weighted > 0, post.responsibility, 1.0)), 0.0)
+        density = jnp.where(weighted > 0, weighted * post.log_expert, 0.0)
+        spread = jnp.max(jnp.abs(post.log_gate - post.log_gate[:1]), axis=0)
+        return Diagnostics(
+            jnp.sum(weighted * logs), jnp.sum(density, axis=1), jnp.sum(block.weight * (spread > limit))
+        )
+
+    return reduce(statistic, design)
+
+
 @partial(jax.jit, static_argnums=0)
 def expert_means(mixture: Mixture, phi: Array, design: Design) -> tuple[tuple[Array, ...], ...]:
     """E[y | x, expert], group -> outcome -> (block, expert, outcome, ..., row)."""

@@ -109,7 +109,7 @@ def _maximize(request: Request, prepared: Prepared) -> tuple[Fitted, Problem]:
     data = _standardized(prepared.data, scaling, mixture.gate.columns)
     jacobian = scaling.jacobian(mixture)
     found = maximize(
-        Model(mixture, data, ties, _penalty(request, assembled, sample), _features(data, sample)),
+        Model(mixture, data, ties, _penalty(request, assembled, sample)),
         request.options,
         request.rng,
         start=_start(request, assembled, jacobian, ties, sample),
@@ -152,16 +152,6 @@ def _penalty(request: Request, assembled: Assembled, sample: Sample) -> Penalty:
     epsilon = request.scale_penalty / total**2 if on else 0.0
     rate, share = total * assembled.named.penalty, assembled.named.lasso_share
     return Penalty(rate * (1 - share), rate * share, epsilon)
-
-
-def _features(data: Data, sample: Sample) -> np.ndarray:
-    """(unit, feature): responses and predictors that k-means starts cluster, averaged over a unit's rows."""
-    rows = np.concatenate([data.columns[1:], *(response[:, 0] for response in data.responses)]).T
-    if sample.unit is None:
-        return rows
-    total = np.zeros((len(sample.weight), rows.shape[1]))
-    np.add.at(total, sample.unit, rows)
-    return total / np.bincount(sample.unit)[:, None]
 
 
 def _start(

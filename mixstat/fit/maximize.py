@@ -21,13 +21,12 @@ from mixstat.fit.verdict import judge, judge_em
 
 
 class Model(NamedTuple):
-    """What is maximised: the mixture, its data, ties and penalty, and the features that k-means starts use."""
+    """What is maximised."""
 
     mixture: Mixture
     data: Data
     ties: Ties
     penalty: Penalty
-    features: np.ndarray
 
 
 class Found(NamedTuple):
@@ -77,7 +76,7 @@ def _run(model: Model, search: Search, rng: np.random.Generator, start: np.ndarr
     elif units > options.screen_above:
         return _screen(model, search, rng)
     else:
-        search.begin_all(model.data, model.features, rng)
+        search.begin_all(model.data, rng)
     if options.algorithm != "newton":
         return search.table()
     search.carry(options.carried(units * search.problem.ties.size))
@@ -109,7 +108,7 @@ def _screen(model: Model, search: Search, rng: np.random.Generator) -> tuple[Sta
         search.bar,
         Order(search.problem, search.order.keep),
     )
-    small.begin_all(part, model.features[units], rng)
+    small.begin_all(part, rng)
     small.carry(options.carried(0))
     for optimum in small.optima or [small.best()]:
         at = search.problem.expect(optimum.at.theta if small.optima else optimum.theta)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.design import Data, Design
+from mixstat.core.design import BLOCK_ROWS, Data, Design
 from mixstat.core.expert import Experts, Outcome, unfold
 from mixstat.core.gate import Gate
 from mixstat.core.mixture import Louis, Mixture, Pieces, complete_statistics, louis
@@ -15,6 +15,10 @@ from mixstat.fit.linear_algebra import least_squares, solve_ascent
 from mixstat.fit.penalty import Penalty
 from mixstat.fit.proximal import solve_lasso
 from mixstat.fit.ties import Ties
+
+
+ACCELERATOR_ROWS = 1 << 18
+"""Rows of a block on an accelerator: few, large kernels."""
 
 
 class Expectation(NamedTuple):
@@ -42,8 +46,8 @@ class Problem:
 
     def __init__(self, mixture: Mixture, data: Data, ties: Ties, penalty: Penalty):
         self.mixture, self.ties, self.penalty = mixture, ties, penalty
-        self.layout = data.layout()
-        self.design: Design = jax.tree.map(jnp.asarray, data.pack(self.layout))
+        self.layout = data.layout(BLOCK_ROWS if jax.default_backend() == "cpu" else ACCELERATOR_ROWS)
+        self.design: Design = jax.device_put(data.pack(self.layout))
 
     @property
     def columns(self) -> int:

@@ -17,7 +17,7 @@ from mixstat.fit.order import Order
 from mixstat.fit.problem import Evaluation, Problem
 from mixstat.fit.progress import Progress
 from mixstat.fit.solution import Start, Verdict
-from mixstat.fit.starts import SCHEDULE
+from mixstat.fit.starts import SCHEDULE, features
 from mixstat.fit.verdict import judge
 
 JOIN = 0.1
@@ -59,12 +59,13 @@ class Search:
             Candidate(kind, result.theta, result.objective, result.log_likelihood, result.iterations)
         )
 
-    def begin_all(self, data: Data, features: np.ndarray, rng: np.random.Generator) -> None:
+    def begin_all(self, data: Data, rng: np.random.Generator) -> None:
         """All starts in turn. One that fails has a log-likelihood of nan in the table and is no error."""
+        points = features(data)
         self.bar.begin("starts", self.options.n_init)
         for index in range(self.options.n_init):
             kind, partition = SCHEDULE[index % len(SCHEDULE)]
-            labels = partition(rng, features, data.weight, self.problem.mixture.experts)
+            labels = partition(rng, points, data.weight, self.problem.mixture.experts)
             self.begin(kind, from_labels(self.problem, data, labels))
             self.bar.advance(self.best_log_likelihood)
 

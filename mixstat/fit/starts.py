@@ -10,17 +10,29 @@ from collections.abc import Callable
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
+from mixstat.core.design import Data
+
 Partition = Callable[[np.random.Generator, np.ndarray, np.ndarray, int], np.ndarray]
 KMEANS_UNITS = 20_000
 
 
-def kmeans(rng: np.random.Generator, features: np.ndarray, weight: np.ndarray, experts: int) -> np.ndarray:
-    """Labels by k-means (k-means++ seeds) on standardised features (unit, feature)."""
+def features(data: Data) -> np.ndarray:
+    """(unit, feature): responses and predictors that k-means clusters, averaged over a unit's rows."""
+    rows = np.concatenate([data.columns[1:], *(response[:, 0] for response in data.responses)]).T
+    if data.unit is None:
+        return rows
+    total = np.zeros((len(data.weight), rows.shape[1]))
+    np.add.at(total, data.unit, rows)
+    return total / np.bincount(data.unit)[:, None]
+
+
+def kmeans(rng: np.random.Generator, points: np.ndarray, weight: np.ndarray, experts: int) -> np.ndarray:
+    """Labels by k-means (k-means++ seeds) on standardised points (unit, feature)."""
     chosen = _sample(rng, weight, KMEANS_UNITS)
     if len(chosen) < experts:
-        return random_assignment(rng, features, weight, experts)
-    scale = features[chosen].std(axis=0)
-    scaled = (features - features[chosen].mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+        return random_assignment(rng, points, weight, experts)
+    scale = points[chosen].std(axis=0)
+    scaled = (points - points[chosen].mean(axis=0)) / np.where(scale > 0, scale, 1.0)
     seeds = _plus_plus(rng, scaled[chosen], experts)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an empty cluster is only a poor start
@@ -40,14 +52,14 @@ def _plus_plus(rng: np.random.Generator, points: np.ndarray, count: int) -> np.n
     return np.array(centres)
 
 
-def random_assignment(rng: np.random.Generator, features: np.ndarray, weight: np.ndarray, experts: int) -> np.ndarray:
+def random_assignment(rng: np.random.Generator, points: np.ndarray, weight: np.ndarray, experts: int) -> np.ndarray:
     """Every unit to an expert at random."""
     return rng.integers(experts, size=len(weight))
 
 
-def random_subsets(rng: np.random.Generator, features: np.ndarray, weight: np.ndarray, experts: int) -> np.ndarray:
+def random_subsets(rng: np.random.Generator, points: np.ndarray, weight: np.ndarray, experts: int) -> np.ndarray:
     """A small random subset of the units to each expert, the others to none."""
-    size = max(2 * features.shape[1] + 2, len(weight) // 20)
+    size = max(2 * points.shape[1] + 2, len(weight) // 20)
     labels = np.full(len(weight), -1)
     chosen = _sample(rng, weight, size * experts)
     labels[chosen] = np.arange(len(chosen)) % experts

@@ -7,7 +7,7 @@ more concentrated than the others on few units (a spike of the unbounded likelih
 import jax
 import numpy as np
 
-from mixstat.core.mixture import gate_log_probability, posterior
+from mixstat.core.mixture import Diagnostics, diagnostics
 from mixstat.fit.linear_algebra import unit_diagonal
 from mixstat.fit.problem import Evaluation, Problem
 from mixstat.fit.solution import Verdict
@@ -15,7 +15,7 @@ from mixstat.fit.solution import Verdict
 CONCENTRATION = np.log(50.0)
 """Mean log-density of an expert's own units above the others', from which it counts as a spike (scale ratio 0.02)."""
 SEPARATION = 15.0
-"""Largest gate predictor (standardised scale), from which the gate counts as separated."""
+"""|log pi_k - log pi_1| from which a unit counts as separated; the gate does where a tenth of the units are."""
 
 
 def judge(problem: Problem, at: Evaluation, information: np.ndarray, converged: bool, decrement: float) -> Verdict:
@@ -47,7 +47,10 @@ def _suspicions(problem: Problem, theta: np.ndarray, class_weight: np.ndarray) -
     """(complaints, whether the solution is spurious, whether the gate separates)."""
     complaints = []
     small = _small_experts(problem, class_weight)
-    spikes = _spikes(problem, theta, class_weight)
+    found = jax.tree.map(
+        np.asarray, diagnostics(problem.mixture, problem.ties.expand(theta), problem.design, SEPARATION)
+    )
+    spikes = _spikes(problem, found, class_weight)
     if len(small):
         complaints.append(
             f"expert {_names(small)} collapsed: it holds fewer units than it has parameters; "
@@ -58,7 +61,7 @@ def _suspicions(problem: Problem, theta: np.ndarray, class_weight: np.ndarray) -
             f"expert {_names(spikes)} is a spike on few units (an artefact of the unbounded likelihood); "
             "raise scale_penalty or share the scale"
         )
-    separated = _gate_range(problem, theta) > SEPARATION
+    separated = bool(found.separated > 0.1 * class_weight.sum())
     if separated:
         complaints.append(
             "the gate separates the classes perfectly for some units, so its coefficients grow without bound; "
@@ -98,29 +101,16 @@ def _rows_per_unit(problem: Problem) -> float:
     return items * rows / max(np.count_nonzero(weight), 1)
 
 
-def _spikes(problem: Problem, theta: np.ndarray, class_weight: np.ndarray) -> np.ndarray:
+def _spikes(problem: Problem, found: Diagnostics, class_weight: np.ndarray) -> np.ndarray:
+    """Experts many times more concentrated than the others on less than a tenth of the units."""
     mixture = problem.mixture
     unbounded = any(outcome.family.unbounded for group in mixture.groups for outcome in group.outcomes)
     if not unbounded or mixture.experts == 1:
         return np.array([], dtype=int)
-    post = jax.tree.map(np.asarray, posterior(mixture, problem.ties.expand(theta), problem.design))
-    weight = np.asarray(problem.design.weight)[:, None] * post.responsibility[:, : mixture.experts]
-    density = np.where(weight > 0, post.log_expert[:, : mixture.experts], 0.0)
-    average = (weight * density).sum(axis=(0, 2)) / np.maximum(class_weight[: mixture.experts], 1e-300)
+    average = found.density[: mixture.experts] / np.maximum(class_weight[: mixture.experts], 1e-300)
     others = np.array([np.median(np.delete(average, k)) for k in range(len(average))])
     share = class_weight[: mixture.experts] / class_weight.sum()
     return np.flatnonzero((average - others > CONCENTRATION * _rows_per_unit(problem)) & (share < 0.1))
-
-
-def _gate_range(problem: Problem, theta: np.ndarray) -> float:
-    """Largest |log pi_k - log pi_1| over units."""
-    mixture = problem.mixture
-    if len(mixture.gate.columns) < 2 or mixture.classes == 1:
-        return 0.0
-    log_gate = np.asarray(gate_log_probability(mixture, problem.ties.expand(theta), problem.design))
-    alive = np.asarray(problem.design.weight) > 0
-    spread = np.abs(log_gate - log_gate[:, :1]).max(axis=1)
-    return float(np.quantile(spread[alive], 0.9)) if alive.any() else 0.0
 
 
 def _is_singular(information: np.ndarray) -> bool:

@@ -4,9 +4,9 @@ from functools import cache
 from typing import NamedTuple
 
 import pandas as pd
-from tests.identity.simulate import mixture_frame
 
 import mixstat as ms
+from tests.identity.simulate import mixture_frame
 
 SECOND = {
     "gaussian": "sigma",

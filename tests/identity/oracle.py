@@ -151,9 +151,7 @@ def scipy_log_likelihood(family: str, table: pd.DataFrame, frame: pd.DataFrame, 
     theta = table["estimate"].to_numpy()
     scores = np.stack(gate_scores(table, frame, experts, theta))
     log_gate = scores - scipy_logsumexp(scores, axis=0)
-    log_expert = np.stack(
-        [SCIPY[family](frame, predictors(table, frame, k + 1, theta)) for k in range(experts)]
-    )
+    log_expert = np.stack([SCIPY[family](frame, predictors(table, frame, k + 1, theta)) for k in range(experts)])
     return float(frame.get("w", pd.Series(1.0, frame.index)) @ scipy_logsumexp(log_gate + log_expert, axis=0))
 
 

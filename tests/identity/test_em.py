@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from tests.identity.models import fitted
 
 from mixstat.families import FAMILIES
 from mixstat.fit.em import em, squarem
+from tests.identity.models import fitted
 
 ROUNDING = 1e-11
 

@@ -5,9 +5,9 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from tests.identity.simulate import mixture_frame
 
 import mixstat as ms
+from tests.identity.simulate import mixture_frame
 
 BASE = mixture_frame("gaussian", seed=5, size=300)
 

@@ -5,6 +5,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+
+import mixstat as ms
 from tests.identity.latent_class import (
     BINARY,
     CLASSES,
@@ -13,8 +15,6 @@ from tests.identity.latent_class import (
     latent_class_model,
     plain_em,
 )
-
-import mixstat as ms
 
 CONVERGED = {"max_iter": 5000, "abs_tol": 1e-13, "rel_tol": 0.0, "n_init": 3}
 

@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from tests.identity.models import fitted, mixture
-from tests.identity.oracle import scipy_log_likelihood, textbook_log_likelihood
 
 from mixstat.families import FAMILIES
+from tests.identity.models import fitted, mixture
+from tests.identity.oracle import scipy_log_likelihood, textbook_log_likelihood
 
 families = pytest.mark.parametrize("family", sorted(FAMILIES))
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from statsmodels.tools.numdiff import approx_fprime
-from tests.identity.simulate import single_frame
 
 import mixstat as ms
+from tests.identity.simulate import single_frame
 
 TIGHT = {"method": "newton", "maxiter": 200, "tol": 1e-12, "disp": 0}
 

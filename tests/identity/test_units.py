@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 from scipy.special import logsumexp
-from tests.identity.oracle import gate_scores, predictors
-from tests.identity.simulate import expit
 
 import mixstat as ms
+from tests.identity.oracle import gate_scores, predictors
+from tests.identity.simulate import expit
 
 UNITS = 80
 

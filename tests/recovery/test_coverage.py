@@ -30,7 +30,9 @@ def truth(table: pd.DataFrame) -> np.ndarray:
     values = []
     for row in table.itertuples():
         place = 0 if row.term == "Intercept" else 1
-        values.append({"mean": MEAN[row.expert][place], "sigma": LOG_SIGMA[row.expert], "gate": GATE[place]}[row.parameter])
+        values.append(
+            {"mean": MEAN[row.expert][place], "sigma": LOG_SIGMA[row.expert], "gate": GATE[place]}[row.parameter]
+        )
     return np.array(values)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import logsumexp
-from tests.reference.values import coefficients, data, fit, stored
 
 import mixstat as ms
+from tests.reference.values import coefficients, data, fit, stored
 
 pytestmark = pytest.mark.reference
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tests.reference.values import coefficients, fit, stored
 
 import mixstat as ms
+from tests.reference.values import coefficients, fit, stored
 
 pytestmark = pytest.mark.reference
 
