@@ -13,11 +13,11 @@ def gaussian_experts(n: int, experts: int = 3, seed: int = 0) -> pd.DataFrame:
     """Gaussian experts and a gate over the same five covariates; the column `class` is 1..K."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, COVARIATES))
-    slopes = np.random.default_rng(99).normal(size=(experts, COVARIATES))
+    slopes = np.random.default_rng(99).normal(scale=0.6, size=(experts, COVARIATES))
     gate = np.random.default_rng(98).normal(scale=0.7, size=(experts, COVARIATES))
     gate[0] = 0.0
     label = np.argmax(x @ gate.T + rng.gumbel(size=(n, experts)), axis=1)
-    centre = np.linspace(-2.0, 2.0, experts)
+    centre = np.linspace(-1.5, 1.5, experts)
     sigma = np.linspace(0.7, 1.2, experts)
     y = centre[label] + (x * slopes[label]).sum(axis=1) + sigma[label] * rng.normal(size=n)
     return pd.DataFrame(x, columns=TERMS).assign(y=y, **{"class": label + 1})
@@ -33,7 +33,7 @@ def disturbed(labels: np.ndarray, share: float = 0.5, seed: int = 1) -> np.ndarr
 def clusters(n: int, dimension: int, components: int, seed: int = 0) -> np.ndarray:
     """(n, dimension) points of overlapping Gaussian clusters with full covariances."""
     rng = np.random.default_rng(seed)
-    centre = rng.normal(scale=3.0, size=(components, dimension))
+    centre = rng.normal(scale=1.5, size=(components, dimension))
     factor = np.eye(dimension) + 0.3 * rng.normal(size=(components, dimension, dimension))
     label = rng.integers(components, size=n)
     points = centre[label]

@@ -217,8 +217,8 @@ def _fill(placed: np.ndarray, values: np.ndarray, position: np.ndarray, size: in
             part = values[..., block * size : (block + 1) * size]
             placed[block, ..., : part.shape[-1]] = part
         return placed
-    block, place = np.divmod(position, size)
-    placed[block, ..., place] = np.moveaxis(values, -1, 0)
+    index, place = np.divmod(position, size)
+    placed[index, ..., place] = np.moveaxis(values, -1, 0)
     return placed
 
 

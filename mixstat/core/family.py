@@ -60,7 +60,7 @@ class Family:
     discrete: ClassVar[bool] = False
     """Whether the density is a probability mass function."""
     unbounded: ClassVar[bool] = False
-    """Whether a mixture's likelihood is unbounded (a scale may shrink to a point), so that the scale penalty applies."""
+    """Whether a mixture's likelihood is unbounded (a scale may shrink to a point): the scale penalty then applies."""
     safe_value: ClassVar[float] = 0.0
     """A valid response, put where one is missing so that every density stays finite."""
 
@@ -125,7 +125,7 @@ class Family:
 
 
 def score_and_curvature(family: Family, eta: Array, data: Array) -> tuple[Array, Array]:
-    """First (P, row) and second (P, P, row) derivatives of `log_density` over the predictors `eta` (P, row) of each row."""
+    """First (P, row) and second (P, P, row) derivatives of `log_density` over the predictors `eta` (P, row)."""
 
     def score(predictors: Array) -> Array:
         return jax.grad(lambda e: jnp.sum(family.log_density(tuple(e), data)))(predictors)

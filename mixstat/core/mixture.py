@@ -87,8 +87,7 @@ def block_posterior(mixture: Mixture, phi: Array, block: Design) -> Posterior:
     experts = []
     for group, part in zip(mixture.groups, parts, strict=True):
         densities = [
-            outcome.log_density(theta, block)
-            for outcome, theta in zip(group.outcomes, group.split(part), strict=True)
+            outcome.log_density(theta, block) for outcome, theta in zip(group.outcomes, group.split(part), strict=True)
         ]
         experts.append(sum(densities[1:], densities[0]))
     return _posterior(mixture, gate, experts, block)
@@ -127,14 +126,15 @@ def complete_statistics(mixture: Mixture, phi: Array, design: Design, epsilon: A
         parts, gate = mixture.split(phi)
         densities, derivatives = [], []
         for group, part in zip(mixture.groups, parts, strict=True):
-            total, rows = 0.0, []
+            total: Array = 0.0
+            rows: list = []
             for outcome, theta in zip(group.outcomes, group.split(part), strict=True):
                 if outcome.closed_form:
-                    total, row = total + outcome.log_density(theta, block), ()
+                    density, derivative = outcome.log_density(theta, block), None
                 else:
-                    density, *row = outcome.derivatives(theta, block)
-                    total = total + density
-                rows.append(row)
+                    density, *derivative = outcome.derivatives(theta, block)
+                total = total + density
+                rows.append(derivative)
             densities.append(total)
             derivatives.append(rows)
         post = _posterior(mixture, gate, densities, block)
@@ -160,9 +160,7 @@ def _outcome_statistics(group: Experts, part: Array, rows: list, weight: Array, 
             statistics.append(outcome.moments(weight, theta, block))
         else:
             score, curvature = row
-            statistics.append(
-                (outcome.gradient(weight, score, block), outcome.contract(weight, curvature, block))
-            )
+            statistics.append((outcome.gradient(weight, score, block), outcome.contract(weight, curvature, block)))
     return tuple(statistics)
 
 
@@ -271,7 +269,7 @@ def unit_scores(mixture: Mixture, phi: Array, design: Design) -> Array:
 
 
 class Diagnostics(NamedTuple):
-    """Sums over units that judge a solution: sum r log r, sum r log f by class, weight of units whose gate separates."""
+    """Sums over units that judge a solution: r log r, r log f by class, weight of units whose gate separates."""
 
     entropy: Array
     density: Array
@@ -288,9 +286,7 @@ def diagnostics(mixture: Mixture, phi: Array, design: Design, limit: Array) -> D
         logs = jnp.where(weighted > 0, jnp.log(jnp.where(weighted > 0, post.responsibility, 1.0)), 0.0)
         density = jnp.where(weighted > 0, weighted * post.log_expert, 0.0)
         spread = jnp.max(jnp.abs(post.log_gate - post.log_gate[:1]), axis=0)
-        return Diagnostics(
-            jnp.sum(weighted * logs), jnp.sum(density, axis=1), jnp.sum(block.weight * (spread > limit))
-        )
+        return Diagnostics(jnp.sum(weighted * logs), jnp.sum(density, axis=1), jnp.sum(block.weight * (spread > limit)))
 
     return reduce(statistic, design)
 
@@ -327,10 +323,7 @@ def expert_predictors(mixture: Mixture, phi: Array, design: Design) -> tuple[tup
         return tuple(
             tuple(
                 jnp.stack(
-                    [
-                        jnp.broadcast_to(value, (*value.shape[:-1], rows))
-                        for value in outcome.predictors(theta, block)
-                    ],
+                    [jnp.broadcast_to(value, (*value.shape[:-1], rows)) for value in outcome.predictors(theta, block)],
                     axis=2,
                 )
                 for outcome, theta in zip(group.outcomes, group.split(part), strict=True)

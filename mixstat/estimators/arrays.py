@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d, validate_data
 
 from mixstat.exceptions import DataError
@@ -42,6 +43,10 @@ def table_from_arrays(
 
 def _response(y: Any, *, several: bool, numeric: bool) -> np.ndarray:
     if not numeric:
-        return column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        labels = column_or_1d(y, warn=True)
+        if len(pd.unique(labels)) < 2:
+            raise DataError(f"y holds one class alone, {labels[0]!r}; a categorical response needs two or more classes")
+        return labels
     values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     return values if several and values.ndim == 2 else column_or_1d(values, warn=True).astype(np.float64)

@@ -12,8 +12,8 @@ from mixstat.estimators.arrays import table_from_arrays
 from mixstat.estimators.checks import column_name
 from mixstat.estimators.extras import Extra
 from mixstat.estimators.fitting import fit_model
-from mixstat.estimators.plan import Plan, checked_family
-from mixstat.estimators.predicting import Predicting, is_categorical
+from mixstat.estimators.plan import Plan
+from mixstat.estimators.predicting import Predicting, family_of, is_categorical
 from mixstat.estimators.reporting import Reporting
 from mixstat.estimators.state import Fitted, Request
 from mixstat.estimators.random import generator
@@ -21,6 +21,10 @@ from mixstat.estimators.tables import join_response, refuse_array
 from mixstat.exceptions import ConvergenceWarning, LocalOptimumWarning, OptionError
 from mixstat.fit.options import Options
 from mixstat.results.tables import starts_table
+
+
+SEVERAL = ("multivariate_gaussian", "diagonal_gaussian")
+"""Families of several responses."""
 
 
 class MixtureEstimator(Predicting, Reporting, BaseEstimator):
@@ -51,6 +55,7 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
         tags = super().__sklearn_tags__()
         formula = self._representative().formula
         tags.target_tags.required = formula is None
+        tags.target_tags.multi_output = family_of(self).name in SEVERAL
         if is_categorical(self):
             from sklearn.utils import ClassifierTags
 
@@ -92,9 +97,8 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
     def _table(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, str | None]:
         """(table, formula made in array mode or None). With a formula y must agree with the table's response."""
         if self._representative().formula is None:
-            family = checked_family(self._representative().family)
-            several = family.name in ("multivariate_gaussian", "diagonal_gaussian", "binomial")
-            numeric = family.name != "categorical"
+            family = family_of(self).name
+            several, numeric = family in (*SEVERAL, "binomial"), family != "categorical"
             return table_from_arrays(self, X, y, reset=reset, several=several, numeric=numeric)
         refuse_array(X)
         return join_response(X, y, list(self._plan(None).main.values())), None

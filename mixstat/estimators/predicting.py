@@ -7,11 +7,12 @@ import pandas as pd
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from mixstat.core.family import Family
 from mixstat.estimators import new_data, outputs
 from mixstat.estimators.checks import choice
+from mixstat.estimators.plan import checked_family
 from mixstat.estimators.random import generator
 from mixstat.estimators.units import check_weight
-from mixstat.families import get_family
 from mixstat.formula.frame import Table
 from mixstat.inference.prediction import UnitPosterior
 
@@ -22,9 +23,14 @@ KINDS = ("mean", "expert_mean", "density", "log_density")
 WEIGHTS = ("gate", "responsibilities")
 
 
+def family_of(estimator: Any) -> Family:
+    """The family of the first expert's first outcome."""
+    return checked_family(estimator._representative().family)
+
+
 def is_categorical(estimator: Any) -> bool:
     """Whether the response is categorical, so that `predict` gives labels."""
-    return get_family(estimator._representative().family).name == "categorical"
+    return family_of(estimator).name == "categorical"
 
 
 class Predicting:

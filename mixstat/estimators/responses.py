@@ -79,7 +79,7 @@ def _values(family: Family, response: Response) -> np.ndarray:
         return _successes_and_trials(response)
     if response.kind == "quotient" and family.name != "binomial":
         return _quotient(response)
-    if response.kind == "vector" and family.dimension == 1:
+    if len(response.names) > max(family.dimension, 1) and response.kind == "vector":
         raise DataError(
             f"family {family.name!r} has one response, but the left side gives {len(response.names)}: "
             f"{', '.join(response.names)}; use family='multivariate_gaussian', or ms.Joint of several regressions"

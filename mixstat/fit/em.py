@@ -52,7 +52,7 @@ def _extrapolate(problem: Problem, current: Expectation, first: Expectation, sec
     v = second.theta - first.theta - r
     if not v.any():
         return second
-    alpha = min(-np.linalg.norm(r) / np.linalg.norm(v), -1.0)
+    alpha = min(-float(np.linalg.norm(r) / np.linalg.norm(v)), -1.0)
     trial = problem.expect(current.theta - 2 * alpha * r + alpha**2 * v)
     return trial if trial.objective > second.objective else second
 

@@ -110,8 +110,9 @@ def _screen(model: Model, search: Search, rng: np.random.Generator) -> tuple[Sta
     )
     small.begin_all(part, rng)
     small.carry(options.carried(0))
-    for optimum in small.optima or [small.best()]:
-        at = search.problem.expect(optimum.at.theta if small.optima else optimum.theta)
+    found = [optimum.at.theta for optimum in small.optima] or [small.best().theta]
+    for theta in found:
+        at = search.problem.expect(theta)
         search.candidates.append(Candidate("subset", at.theta, at.objective, at.log_likelihood, 0))
     if options.algorithm == "newton":
         search.carry(options.carry_large)

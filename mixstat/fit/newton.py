@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixstat.fit.linear_algebra import solve_ascent
+from mixstat.fit.m_step import shortening
 from mixstat.fit.problem import Evaluation, Problem
 from mixstat.fit.proximal import optimality_residual, solve_lasso
 
@@ -47,7 +48,7 @@ def newton(
             return NewtonResult(current, decrement, iteration, False, definite)
         step, definite = _step(problem, current)
         decrement = _decrement(current, step)
-        following = _search(problem, current, step)
+        following = _search(problem, current, step * shortening(step, problem.reach))
         if decrement < tol and definite:
             return _finish(problem, following or current, iteration, tol)
         if following is None:

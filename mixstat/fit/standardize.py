@@ -34,7 +34,9 @@ class Scaling(NamedTuple):
 
 def uses(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
     """(column of each coefficient (phi,), position of the intercept of its predictor or -1)."""
-    columns, intercepts, start = [], [], 0
+    columns: list[int] = []
+    intercepts: list[int] = []
+    start = 0
     for predictor in _predictors(mixture):
         columns.extend(predictor)
         place = start + predictor.index(0) if 0 in predictor else -1
@@ -58,7 +60,9 @@ def learn_scaling(mixture: Mixture, ties: Ties, columns: np.ndarray, weight: np.
     """Weighted mean and standard deviation of each column (column, row); constants are left alone."""
     total = weight.sum()
     mean = columns @ weight / total
-    deviation = np.array([np.sqrt(((column - m) ** 2) @ weight / total) for column, m in zip(columns, mean, strict=True)])
+    deviation = np.array(
+        [np.sqrt(((column - m) ** 2) @ weight / total) for column, m in zip(columns, mean, strict=True)]
+    )
     scale = np.where(deviation > 1e-12 * np.maximum(np.abs(mean), 1e-300), deviation, 1.0)
     centre = np.where((deviation > 0) & _can_centre(mixture, ties, len(columns)), mean, 0.0)
     centre[0], scale[0] = 0.0, 1.0

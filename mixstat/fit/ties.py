@@ -7,9 +7,9 @@ import numpy as np
 
 
 class TieMap(NamedTuple):
-    """`index` (phi,) is the free parameter of each coefficient, or -1 where it is fixed at `value` (phi,)."""
+    """`parameter` (phi,) is the free parameter of each coefficient, or -1 where it is fixed at `value` (phi,)."""
 
-    index: np.ndarray
+    parameter: np.ndarray
     value: np.ndarray
 
 
@@ -24,7 +24,9 @@ class Ties:
     @cached_property
     def first(self) -> np.ndarray:
         """(theta,) the first coefficient that each free parameter stands for."""
-        return np.unique(self.index[self.free], return_index=True)[1].astype(np.int64) if self.size else np.array([], int)
+        return (
+            np.unique(self.index[self.free], return_index=True)[1].astype(np.int64) if self.size else np.array([], int)
+        )
 
     @cached_property
     def representative(self) -> np.ndarray:

@@ -82,7 +82,8 @@ def _small_experts(problem: Problem, class_weight: np.ndarray) -> np.ndarray:
     counts = np.bincount(problem.ties.index[problem.ties.free], minlength=problem.ties.size)
     weight = np.asarray(problem.design.weight)
     size = class_weight * np.count_nonzero(weight) / max(weight.sum(), 1e-300)
-    index, needed = 0, []
+    index = 0
+    needed: list[int] = []
     for group in mixture.groups:
         own = problem.ties.index[index : index + group.copies * group.width].reshape(group.copies, group.width)
         needed.extend(int(np.sum((row >= 0) & (counts[row] == 1))) for row in own)
@@ -93,12 +94,12 @@ def _small_experts(problem: Problem, class_weight: np.ndarray) -> np.ndarray:
 
 def _rows_per_unit(problem: Problem) -> float:
     design = problem.design
-    items = sum(outcome.count for outcome in problem.mixture.groups[0].outcomes)
+    items = float(sum(outcome.count for outcome in problem.mixture.groups[0].outcomes))
     if design.unit is None:
-        return float(items)
+        return items
     weight = np.asarray(design.weight)
-    rows = np.count_nonzero(np.take_along_axis(weight, np.asarray(design.unit), axis=1))
-    return items * rows / max(np.count_nonzero(weight), 1)
+    rows = float(np.count_nonzero(np.take_along_axis(weight, np.asarray(design.unit), axis=1)))
+    return items * rows / max(float(np.count_nonzero(weight)), 1.0)
 
 
 def _spikes(problem: Problem, found: Diagnostics, class_weight: np.ndarray) -> np.ndarray:
