@@ -63,7 +63,7 @@ def maximize(
             raise
     finally:
         bar.close()
-    solution = _conclude(search, starts or search.table(), interrupted)
+    solution = _conclude(search, starts or search.table())
     responsibility = problem.layout.read_units(posterior(model.mixture, solution.phi, problem.design).responsibility)
     return Found(solution, interrupted, problem, responsibility.T)
 
@@ -134,14 +134,16 @@ def _screened_table(small: Search, search: Search) -> tuple[Start, ...]:
     return tuple(rows)
 
 
-def _conclude(search: Search, starts: tuple[Start, ...], interrupted: bool) -> Solution:
-    """Settle in the ordered parametrisation, and judge."""
+def _conclude(search: Search, starts: tuple[Start, ...]) -> Solution:
+    """The best optimum (after an interrupt perhaps only the best start), judged by the unpenalised information."""
     if search.options.algorithm != "newton":
         return _conclude_em(search, starts)
-    problem, options, best = search.problem, search.options, search.best()
-    theta = search.order.canonical(best.theta)
-    found = newton(problem, theta, tol=options.tol, max_iter=0 if interrupted else options.max_iter)
-    at = found.at
+    problem, best = search.problem, search.best()
+    if best.optimum >= 0:
+        at, decrement, converged, _ = search.optima[best.optimum]
+    else:
+        found = newton(problem, search.order.canonical(best.theta), tol=search.options.tol, max_iter=0)
+        at, decrement, converged = found.at, found.decrement, found.converged
     penalised = problem.penalty.epsilon > 0 or problem.penalty.ridge.any()
     plain = problem.evaluate_likelihood(at.theta) if penalised else at
     return Solution(
@@ -150,10 +152,10 @@ def _conclude(search: Search, starts: tuple[Start, ...], interrupted: bool) -> S
         at.log_likelihood,
         at.objective,
         stationarity(problem, at),
-        found.decrement,
+        decrement,
         plain.information,
         at.class_weight,
-        judge(problem, at, plain.information, found.converged, found.decrement),
+        judge(problem, at, plain.information, converged, decrement),
         starts,
         best.iterations,
     )

@@ -37,9 +37,11 @@ class Candidate(NamedTuple):
 
 
 class Optimum(NamedTuple):
-    """A point where Newton stopped, with its verdict."""
+    """A point where Newton stopped, whether it converged there, and the verdict (a spike may be a maximum too)."""
 
     at: Evaluation
+    decrement: float
+    converged: bool
     verdict: Verdict
 
 
@@ -109,7 +111,7 @@ class Search:
         if not np.array_equal(at.theta, found.at.theta):
             at = self.problem.evaluate(at.theta)
         verdict = judge(self.problem, at, at.information, found.converged, found.decrement)
-        self.optima.append(Optimum(at, verdict))
+        self.optima.append(Optimum(at, found.decrement, found.converged, verdict))
         return len(self.optima) - 1, found.iterations
 
     def near(self, theta: np.ndarray, objective: float) -> int:
@@ -117,7 +119,7 @@ class Search:
         for place, optimum in enumerate(self.optima):
             gap = theta - optimum.at.theta
             close = abs(optimum.at.objective - objective) < JOIN
-            if close and optimum.verdict.converged and gap @ optimum.at.information @ gap < JOIN:
+            if close and optimum.converged and gap @ optimum.at.information @ gap < JOIN:
                 return place
         return -1
 
