@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-SEED = 20260102
+SEED = 20260105
 PATIENTS = 250
 
 

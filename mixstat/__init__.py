@@ -12,6 +12,7 @@ from mixstat.exceptions import (
     DataError,
     FormulaError,
     LocalOptimumWarning,
+    OptionError,
     UnseenLevelError,
 )
 from mixstat.formula import register_transform
@@ -28,6 +29,7 @@ __all__ = [
     "LocalOptimumWarning",
     "MixtureOfExperts",
     "Noise",
+    "OptionError",
     "Parameter",
     "PointMass",
     "Regression",

@@ -87,7 +87,7 @@ def run_demo(folder: Path) -> None:
     print(f"RAND Health Insurance Experiment: {len(visits):,} person-years", flush=True)
     print("fitting 2 negative binomial regressions under a gate, from 8 starts ...", flush=True)
     expert = ms.Regression(FORMULA, family="negative_binomial")
-    model = ms.MixtureOfExperts(expert, gate=GATE, n_experts=2, n_init=8, max_iter=40, random_state=1)
+    model = ms.MixtureOfExperts(expert, gate=GATE, n_experts=2, n_init=8, random_state=1)
     model.fit(visits)
     summary, starts = model.summary(), show_starts(model.starts_)
     print(f"\n{starts.to_string(index=False, float_format='%.3f')}\n\n{summary}\n", flush=True)

@@ -6,6 +6,7 @@ Equal outcomes (the items of a latent class model) and equal experts are stacked
 that compile time does not grow with their number.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixstat.core.design import Design
-from mixstat.core.family import Family, score_and_curvature
+from mixstat.core.family import Family, row_score, score_and_curvature
 
 Array = Any
 
@@ -78,8 +79,7 @@ class Outcome:
         return to_units(jnp.sum(self.mask(rows, block), axis=1), block)
 
     def _rows(self, eta: list[Array], block: Design) -> Array:
-        density = jax.vmap(jax.vmap(self.family.log_density), in_axes=(0, None))
-        rows = density(tuple(eta), block.responses[self.data])
+        rows = _over_experts(self.family.log_density)(tuple(eta), block.responses[self.data])
         return jnp.broadcast_to(rows, (*rows.shape[:-1], block.columns.shape[-1]))
 
     def mask(self, rows: Array, block: Design) -> Array:
@@ -87,19 +87,22 @@ class Outcome:
         observed = block.observed[self.data]
         return rows if observed is None else jnp.where(observed > 0, rows, 0.0)
 
-    def derivatives(self, coefficients: Array, block: Design) -> tuple[Array, Array, Array]:
-        """log f by unit (expert, unit); score (expert, outcome, P, row) and curvature (..., P, P, row) by row."""
+    def derivatives(self, coefficients: Array, block: Design, *, curvature: bool) -> tuple[Array, Array, Array | None]:
+        """log f by unit (expert, unit); score (expert, outcome, P, row) and, if asked, curvature (..., P, P, row)."""
         eta = self.predictors(coefficients, block)
         rows = self.mask(self._rows(eta, block), block)
         shape = (*rows.shape[:2], block.columns.shape[-1])
         stacked = jnp.stack([jnp.broadcast_to(value, shape) for value in eta], axis=2)
-        twice = jax.vmap(jax.vmap(lambda e, d: score_and_curvature(self.family, e, d)), in_axes=(0, None))
-        score, curvature = twice(stacked, block.responses[self.data])
-        observed = block.observed[self.data]
+        data, observed = block.responses[self.data], block.observed[self.data]
+        density = to_units(jnp.sum(rows, axis=1), block)
+        if not curvature:
+            score = _over_experts(lambda e, d: row_score(self.family, e, d))(stacked, data)
+            return density, score if observed is None else jnp.where(observed[:, None] > 0, score, 0.0), None
+        score, second = _over_experts(lambda e, d: score_and_curvature(self.family, e, d))(stacked, data)
         if observed is not None:
             score = jnp.where(observed[:, None] > 0, score, 0.0)
-            curvature = jnp.where(observed[:, None, None] > 0, curvature, 0.0)
-        return to_units(jnp.sum(rows, axis=1), block), score, curvature
+            second = jnp.where(observed[:, None, None] > 0, second, 0.0)
+        return density, score, second
 
     def unit_scores(self, score: Array, block: Design) -> Array:
         """d log f / d coefficients of each unit, (expert, outcome * width, unit)."""
@@ -137,6 +140,20 @@ class Outcome:
 
         return jax.vmap(sums, in_axes=(1, 0), out_axes=1)(weights, residual), jnp.sum(weights, axis=-1)
 
+    def moments_information(self, coefficients: Array, packed: Array, weight: Array) -> Array:
+        """Complete-data information from `moments`, (expert, outcome, width, width): no row is looked at again."""
+        count, dimension = len(self.columns[0]), self.family.dimension
+        sums = packed[..., unfold(count + dimension)]
+        split = dimension * count
+
+        def total(theta: Array, reference: Array, sums: Array, weight: Array) -> Array:
+            change = (theta[:split] - reference[:split]).reshape(dimension, count)
+            both = jnp.concatenate([-change, jnp.eye(dimension)], axis=1)
+            return self.family.scatter_log_density(theta[split:], both @ sums @ both.T, weight)
+
+        inner = jax.vmap(jax.hessian(total))
+        return -jax.vmap(inner, in_axes=(0, None, 0, 0))(coefficients, coefficients[0], sums, weight)
+
     def gather(self, contracted: np.ndarray, columns: int) -> np.ndarray:
         """From `contract` to (expert, outcome, width, width), on the host."""
         p, c = self.parameter_of, self.column_of
@@ -166,6 +183,11 @@ class Experts:
             parts.append(part.reshape(-1, outcome.count, outcome.width))
             start += size
         return parts
+
+
+def _over_experts(function: Callable) -> Callable:
+    """Map over (expert, outcome) of the predictors and (outcome) of the data."""
+    return jax.vmap(jax.vmap(function), in_axes=(0, None))
 
 
 def gram(weight: Array, columns: Array) -> Array:

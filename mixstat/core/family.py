@@ -123,14 +123,20 @@ class Family:
         """
         raise NotImplementedError
 
+    def scatter_log_density(self, constants: Array, scatter: Array, weight: Array) -> Array:
+        """Weighted sum of log f over rows whose residuals have this scatter, up to terms free of the parameters."""
+        raise NotImplementedError
+
+
+def row_score(family: Family, eta: Array, data: Array) -> Array:
+    """First derivatives (P, row) of `log_density` over the predictors `eta` (P, row) of each row."""
+    return jax.grad(lambda e: jnp.sum(family.log_density(tuple(e), data)))(eta)
+
 
 def score_and_curvature(family: Family, eta: Array, data: Array) -> tuple[Array, Array]:
     """First (P, row) and second (P, P, row) derivatives of `log_density` over the predictors `eta` (P, row)."""
 
-    def score(predictors: Array) -> Array:
-        return jax.grad(lambda e: jnp.sum(family.log_density(tuple(e), data)))(predictors)
-
     count = eta.shape[0]
     directions = jnp.broadcast_to(jnp.eye(count, dtype=eta.dtype)[:, :, None], (count, *eta.shape))
-    tangents = jax.vmap(lambda direction: jax.jvp(score, (eta,), (direction,))[1])(directions)
-    return score(eta), tangents
+    slope, push = jax.linearize(lambda e: row_score(family, e, data), eta)
+    return slope, jax.vmap(push)(directions)

@@ -115,7 +115,57 @@ class Pieces(NamedTuple):
     prior_density: Array  # sum over experts and units of weight x log f, the scale penalty's sum
     gate_gradient: Array  # (class - 1, column)
     gate_information: Array  # (pair of classes, pair of columns), upper triangles, complete data
-    experts: tuple[tuple[Any, ...], ...]  # group -> outcome -> (gradient, information) or moments
+    experts: tuple[tuple[Any, ...], ...]  # group -> outcome -> (gradient, information), or moments of a closed form
+
+
+class Rows(NamedTuple):
+    """One group of experts on one block: log f by unit (expert, unit); score and curvature by row of each outcome."""
+
+    density: Array
+    scores: list[Array | None]
+    curvatures: list[Array | None]
+
+
+def _block_rows(mixture: Mixture, parts: list[Array], block: Design, *, scores: bool, curvature: bool) -> list[Rows]:
+    """What a block's statistics need: outcomes with a closed form have scores only on demand, curvatures never."""
+    result = []
+    for group, part in zip(mixture.groups, parts, strict=True):
+        rows = []
+        for outcome, theta in zip(group.outcomes, group.split(part), strict=True):
+            if outcome.closed_form and not scores:
+                rows.append((outcome.log_density(theta, block), None, None))
+            else:
+                rows.append(outcome.derivatives(theta, block, curvature=curvature and not outcome.closed_form))
+        densities, first, second = zip(*rows, strict=True)
+        result.append(Rows(sum(densities[1:], densities[0]), list(first), list(second)))
+    return result
+
+
+def _pieces(
+    mixture: Mixture, parts: list[Array], rows: list[Rows], post: Posterior, block: Design, epsilon: Array
+) -> Pieces:
+    weighted = block.weight * post.responsibility
+    experts, start = [], 0
+    for group, part, row in zip(mixture.groups, parts, rows, strict=True):
+        weight = to_rows(weighted[start : start + group.copies] + epsilon * block.weight, block)
+        experts.append(_outcome_statistics(group, part, row, weight, block))
+        start += group.copies
+    prior = sum(jnp.sum(_weigh(block.weight, row.density)) for row in rows)
+    gradient, information = _gate_statistics(mixture.gate, post, weighted, block)
+    value = jnp.sum(_weigh(block.weight, post.log_marginal))
+    return Pieces(value, jnp.sum(weighted, axis=1), prior, gradient, information, tuple(experts))
+
+
+def _outcome_statistics(group: Experts, part: Array, rows: Rows, weight: Array, block: Design) -> tuple:
+    statistics: list[tuple[Array, Array]] = []
+    for outcome, theta, score, curvature in zip(
+        group.outcomes, group.split(part), rows.scores, rows.curvatures, strict=True
+    ):
+        if outcome.closed_form:
+            statistics.append(outcome.moments(weight, theta, block))
+        else:
+            statistics.append((outcome.gradient(weight, score, block), outcome.contract(weight, curvature, block)))
+    return tuple(statistics)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -124,44 +174,11 @@ def complete_statistics(mixture: Mixture, phi: Array, design: Design, epsilon: A
 
     def statistic(block: Design) -> Pieces:
         parts, gate = mixture.split(phi)
-        densities, derivatives = [], []
-        for group, part in zip(mixture.groups, parts, strict=True):
-            total: Array = 0.0
-            rows: list = []
-            for outcome, theta in zip(group.outcomes, group.split(part), strict=True):
-                if outcome.closed_form:
-                    density, derivative = outcome.log_density(theta, block), None
-                else:
-                    density, *derivative = outcome.derivatives(theta, block)
-                total = total + density
-                rows.append(derivative)
-            densities.append(total)
-            derivatives.append(rows)
-        post = _posterior(mixture, gate, densities, block)
-        weighted = block.weight * post.responsibility
-        experts, start = [], 0
-        for group, part, rows in zip(mixture.groups, parts, derivatives, strict=True):
-            unit_weight = weighted[start : start + group.copies] + epsilon * block.weight
-            weight = to_rows(unit_weight, block)
-            experts.append(_outcome_statistics(group, part, rows, weight, block))
-            start += group.copies
-        prior = sum(jnp.sum(_weigh(block.weight, density)) for density in densities)
-        gradient, information = _gate_statistics(mixture.gate, post, weighted, block)
-        value = jnp.sum(_weigh(block.weight, post.log_marginal))
-        return Pieces(value, jnp.sum(weighted, axis=1), prior, gradient, information, tuple(experts))
+        rows = _block_rows(mixture, parts, block, scores=False, curvature=True)
+        post = _posterior(mixture, gate, [row.density for row in rows], block)
+        return _pieces(mixture, parts, rows, post, block, epsilon)
 
     return reduce(statistic, design)
-
-
-def _outcome_statistics(group: Experts, part: Array, rows: list, weight: Array, block: Design) -> tuple:
-    statistics = []
-    for outcome, theta, row in zip(group.outcomes, group.split(part), rows, strict=True):
-        if outcome.closed_form:
-            statistics.append(outcome.moments(weight, theta, block))
-        else:
-            score, curvature = row
-            statistics.append((outcome.gradient(weight, score, block), outcome.contract(weight, curvature, block)))
-    return tuple(statistics)
 
 
 def _gate_statistics(gate: Gate, post: Posterior, weighted: Array, block: Design) -> tuple[Array, Array]:
@@ -177,38 +194,32 @@ def _gate_statistics(gate: Gate, post: Posterior, weighted: Array, block: Design
 
 
 class Louis(NamedTuple):
-    """Parts of Louis' identity, summed over units; `fit.problem` puts them together.
+    """Parts of Louis' identity, summed over units; `fit.information` puts them together.
 
-    With s_k the score of expert k (zero in the other experts), v the gate's columns and r responsibilities, the rows
-    U = (r_1 s_1, ..., r_K s_K, r_2 v, ..., r_G v) and T = (s_1, ..., s_K, v) give
-    `mixed` (phi, phi) = sum U U' and `own` (phi, rows of T) = sum U T'.
+    With s_k the score of expert k, v the gate's columns and r responsibilities: `mixed` (phi, phi) = sum u u' of
+    u = (r_1 s_1, ..., r_K s_K, r_2 v, ..., r_G v); `own[g]` (expert, width, width + column) = sum r_k s_k (s_k, v)';
+    `gate_own` (class - 1, pair of columns) = sum r_k v v'; `complete[g][o]` the complete-data information.
     """
 
     pieces: Pieces
     gradient: Array
-    own: Array
+    own: tuple[Array, ...]
+    gate_own: Array
     mixed: Array
+    complete: tuple[tuple[Array, ...], ...]
 
 
-def _block_scores(mixture: Mixture, phi: Array, block: Design) -> tuple[Posterior, list, list, list]:
-    """Posterior; unit scores (expert, width, unit), row derivatives and log densities of each group."""
-    parts, gate = mixture.split(phi)
-    densities, scores, rows = [], [], []
-    for group, part in zip(mixture.groups, parts, strict=True):
-        total, unit_scores, derivatives = 0.0, [], []
-        for outcome, theta in zip(group.outcomes, group.split(part), strict=True):
-            density, score, curvature = outcome.derivatives(theta, block)
-            total = total + density
-            unit_scores.append(outcome.unit_scores(score, block))
-            derivatives.append((score, curvature))
-        densities.append(total)
-        scores.append(unit_scores[0] if len(unit_scores) == 1 else jnp.concatenate(unit_scores, axis=1))
-        rows.append(derivatives)
-    return _posterior(mixture, gate, densities, block), scores, rows, densities
+def _unit_scores(mixture: Mixture, rows: list[Rows], block: Design) -> list[Array]:
+    """s_k of every expert, one (expert, width, unit) a group."""
+    result = []
+    for group, row in zip(mixture.groups, rows, strict=True):
+        parts = [o.unit_scores(score, block) for o, score in zip(group.outcomes, row.scores, strict=True)]
+        result.append(parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1))
+    return result
 
 
-def _mean_scores(mixture: Mixture, post: Posterior, scores: list, block: Design) -> Array:
-    """U (phi, unit): r_k s_k of every expert, and r_k v of classes 2, 3, ... (the gate's score up to its constant)."""
+def _mean_scores(mixture: Mixture, post: Posterior, scores: list[Array], block: Design) -> Array:
+    """u (phi, unit): r_k s_k of every expert, and r_k v of classes 2, 3, ... (the gate's score up to its constant)."""
     mean, start = [], 0
     for score in scores:
         responsibility = post.responsibility[start : start + score.shape[0]]
@@ -223,33 +234,41 @@ def _mean_scores(mixture: Mixture, post: Posterior, scores: list, block: Design)
 @partial(jax.jit, static_argnums=0)
 def louis(mixture: Mixture, phi: Array, design: Design, epsilon: Array) -> Louis:
     """Log-likelihood, gradient and the parts of the observed information at phi."""
+    parts, gate = mixture.split(phi)
 
     def statistic(block: Design) -> Louis:
-        post, scores, rows, densities = _block_scores(mixture, phi, block)
-        weighted = block.weight * post.responsibility
-        experts, start = [], 0
-        for group, derivatives in zip(mixture.groups, rows, strict=True):
-            weight = to_rows(weighted[start : start + group.copies] + epsilon * block.weight, block)
-            experts.append(
-                tuple(
-                    outcome.contract(weight, curvature, block)
-                    for outcome, (_, curvature) in zip(group.outcomes, derivatives, strict=True)
-                )
-            )
-            start += group.copies
-        prior = sum(jnp.sum(_weigh(block.weight, density)) for density in densities)
-        gate_gradient, information = _gate_statistics(mixture.gate, post, weighted, block)
-        value = jnp.sum(_weigh(block.weight, post.log_marginal))
-        pieces = Pieces(value, jnp.sum(weighted, axis=1), prior, gate_gradient, information, tuple(experts))
-        plain = jnp.concatenate([score.reshape(-1, score.shape[-1]) for score in scores])
+        rows = _block_rows(mixture, parts, block, scores=True, curvature=True)
+        post = _posterior(mixture, gate, [row.density for row in rows], block)
+        pieces = _pieces(mixture, parts, rows, post, block, epsilon)
+        scores = _unit_scores(mixture, rows, block)
         mean = _mean_scores(mixture, post, scores, block)
         heavy = block.weight * mean
+        columns = mixture.gate.covariates(block)
+        plain = jnp.concatenate([score.reshape(-1, score.shape[-1]) for score in scores])
         gradient = jnp.sum(heavy[: plain.shape[0]], axis=1) + epsilon * (plain @ block.weight)
-        columns = [mixture.gate.covariates(block)] if mixture.has_gate else []
-        own = heavy @ jnp.concatenate([plain, *columns]).T
-        return Louis(pieces, jnp.concatenate([gradient, gate_gradient.ravel()]), own, heavy @ mean.T)
+        own, start = [], 0
+        for score in scores:
+            stop = start + score.shape[0] * score.shape[1]
+            both = jnp.concatenate([score, jnp.broadcast_to(columns, (score.shape[0], *columns.shape))], axis=1)
+            own.append(heavy[start:stop].reshape(score.shape) @ jnp.swapaxes(both, 1, 2))
+            start = stop
+        gate_own = gram(block.weight * post.responsibility[1:], columns)
+        gradient = jnp.concatenate([gradient, pieces.gate_gradient.ravel()])
+        return Louis(pieces, gradient, tuple(own), gate_own, heavy @ mean.T, ())
 
-    return reduce(statistic, design)
+    total = reduce(statistic, design)
+    return total._replace(complete=_complete_information(mixture, parts, total.pieces))
+
+
+def _complete_information(mixture: Mixture, parts: list[Array], pieces: Pieces) -> tuple[tuple[Array, ...], ...]:
+    """group -> outcome -> contracted curvature, or (expert, outcome, width, width) from a closed form's moments."""
+    return tuple(
+        tuple(
+            outcome.moments_information(theta, *statistic) if outcome.closed_form else statistic[1]
+            for outcome, theta, statistic in zip(group.outcomes, group.split(part), statistics, strict=True)
+        )
+        for group, part, statistics in zip(mixture.groups, parts, pieces.experts, strict=True)
+    )
 
 
 @partial(jax.jit, static_argnums=0)
@@ -257,8 +276,10 @@ def unit_scores(mixture: Mixture, phi: Array, design: Design) -> Array:
     """d log p(y_i) / d phi of every unit, (block, phi, unit)."""
 
     def scores(block: Design) -> Array:
-        post, experts, _, _ = _block_scores(mixture, phi, block)
-        mean = _mean_scores(mixture, post, experts, block)
+        parts, gate_part = mixture.split(phi)
+        rows = _block_rows(mixture, parts, block, scores=True, curvature=False)
+        post = _posterior(mixture, gate_part, [row.density for row in rows], block)
+        mean = _mean_scores(mixture, post, _unit_scores(mixture, rows, block), block)
         if not mixture.has_gate:
             return mean
         gate = jnp.exp(post.log_gate[1:])[:, None] * mixture.gate.covariates(block)

@@ -48,3 +48,6 @@ class Gaussian(Family):
 
     def fit_scatter(self, scatter: np.ndarray, total: np.ndarray, weight: float) -> np.ndarray:
         return np.array([log_scale(scatter[0, 0], total[0], weight)])
+
+    def scatter_log_density(self, constants: Array, scatter: Array, weight: Array) -> Array:
+        return -weight * constants[0] - 0.5 * scatter[0, 0] * jnp.exp(-2.0 * constants[0])

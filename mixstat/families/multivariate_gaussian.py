@@ -98,6 +98,15 @@ class MultivariateGaussian(Family):
     def fit_scatter(self, scatter: np.ndarray, total: np.ndarray, weight: float) -> np.ndarray:
         return self._factor(scatter, total, weight)
 
+    def scatter_log_density(self, constants: Array, scatter: Array, weight: Array) -> Array:
+        d = self.dimension
+        factor = jnp.eye(d)
+        if self.pairs:
+            rows, columns = np.array(self.pairs).T
+            factor = factor.at[rows, columns].set(-constants[d:])
+        residual = jnp.einsum("ji,ik,jk->j", factor, scatter, factor)
+        return -weight * jnp.sum(constants[:d]) - 0.5 * jnp.sum(residual * jnp.exp(-2.0 * constants[:d]))
+
     def _factor(self, scatter: np.ndarray, total: np.ndarray, weight: float) -> np.ndarray:
         """log sigma (d,) and dependence of a scatter matrix (d, d): each response regressed on the earlier ones."""
         d = self.dimension

@@ -7,10 +7,10 @@ from mixstat.core.gate import Gate
 from mixstat.core.mixture import Louis, Mixture
 
 
-def add_curvature(outcome: Outcome, rows: np.ndarray, packed: np.ndarray, information: np.ndarray) -> None:
-    """Add an outcome's contracted curvature at its coefficients `rows` (expert, outcome, width), in place."""
+def unpack_curvature(outcome: Outcome, packed: np.ndarray) -> np.ndarray:
+    """An outcome's contracted curvature as (expert, outcome, width, width)."""
     columns = (int(np.sqrt(8 * packed.shape[-1] + 1)) - 1) // 2  # packed holds c (c + 1) / 2 products
-    information[rows[..., :, None], rows[..., None, :]] += outcome.gather(packed, columns)
+    return outcome.gather(packed, columns)
 
 
 def gate_matrix(packed: np.ndarray, gate: Gate) -> np.ndarray:
@@ -23,24 +23,24 @@ def gate_matrix(packed: np.ndarray, gate: Gate) -> np.ndarray:
 def observed_information(mixture: Mixture, parts: Louis) -> np.ndarray:
     """- d2 log-likelihood / d phi d phi' = E[complete] - (E[S S'] - sbar sbar'), (phi, phi).
 
-    E[S S'] joins an expert with itself and with its own class in the gate; `own` holds all pairs, so they are picked.
+    E[S S'] joins an expert with itself and with its own class in the gate, and each class of the gate with itself.
     """
     information = parts.mixed.copy()
     places, gate = mixture.split(np.arange(mixture.size))
-    experts = [row for place in places for row in place]
-    rows_of_gate = np.arange(parts.own.shape[1] - gate.shape[1], parts.own.shape[1])
-    for member, rows in enumerate(experts):
-        information[np.ix_(rows, rows)] -= parts.own[np.ix_(rows, rows)]
-        if member > 0 and mixture.has_gate:
-            cross = parts.own[np.ix_(rows, rows_of_gate)]
-            information[np.ix_(rows, gate[member - 1])] -= cross
-            information[np.ix_(gate[member - 1], rows)] -= cross.T
-    for group, place, packed in zip(mixture.groups, places, parts.pieces.experts, strict=True):
-        for outcome, rows, curvature in zip(group.outcomes, group.split(place), packed, strict=True):
-            add_curvature(outcome, rows, curvature, information)
+    first = 0
+    for group, place, own, complete in zip(mixture.groups, places, parts.own, parts.complete, strict=True):
+        information[place[:, :, None], place[:, None, :]] -= own[:, :, : group.width]
+        for outcome, rows, curvature in zip(group.outcomes, group.split(place), complete, strict=True):
+            blocks = curvature if outcome.closed_form else unpack_curvature(outcome, curvature)
+            information[rows[..., :, None], rows[..., None, :]] += blocks
+        for member, rows in enumerate(place, start=first):
+            if member > 0 and mixture.has_gate:
+                cross = own[member - first, :, group.width :]
+                information[np.ix_(rows, gate[member - 1])] -= cross
+                information[np.ix_(gate[member - 1], rows)] -= cross.T
+        first += group.copies
     if mixture.has_gate:
-        for rows in gate:
-            information[np.ix_(rows, rows)] -= parts.own[np.ix_(rows, rows_of_gate)]
+        information[gate[:, :, None], gate[:, None, :]] -= parts.gate_own[:, unfold(gate.shape[1])]
         whole = gate.ravel()
         information[np.ix_(whole, whole)] += gate_matrix(parts.pieces.gate_information, mixture.gate)
     return (information + information.T) / 2

@@ -5,7 +5,7 @@ import numpy as np
 
 from mixstat.core.expert import Outcome, unfold
 from mixstat.core.mixture import Mixture, Pieces
-from mixstat.fit.information import add_curvature, gate_matrix
+from mixstat.fit.information import gate_matrix, unpack_curvature
 from mixstat.fit.linear_algebra import least_squares, solve_ascent
 from mixstat.fit.penalty import Penalty
 from mixstat.fit.proximal import solve_lasso
@@ -45,7 +45,7 @@ def m_step(
                 moving[rows] = False
             else:
                 gradient[rows] = statistic[0][..., outcome.parameter_of, outcome.column_of]
-                add_curvature(outcome, rows, statistic[1], information)
+                information[rows[..., :, None], rows[..., None, :]] = unpack_curvature(outcome, statistic[1])
     if gate and gate_place.size:
         gradient[gate_place] = pieces.gate_gradient
         place = gate_place.ravel()
