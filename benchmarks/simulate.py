@@ -6,21 +6,34 @@ import pandas as pd
 COVARIATES = 5
 TERMS = [f"x{j + 1}" for j in range(COVARIATES)]
 FORMULA = "y ~ " + " + ".join(TERMS)
+CHUNK = 1_000_000
 GATE = "~ " + " + ".join(TERMS)
 
 
 def gaussian_experts(n: int, experts: int = 3, seed: int = 0) -> pd.DataFrame:
-    """Gaussian experts and a gate over the same five covariates; the column `class` is 1..K."""
+    """Gaussian experts and a gate over the same five covariates; the column `class` is 1..K.
+
+    Drawn in chunks into columns, so that its own peak memory is little more than the table.
+    """
     rng = np.random.default_rng(seed)
-    x = rng.normal(size=(n, COVARIATES))
+    columns = {name: np.empty(n) for name in [*TERMS, "y"]} | {"class": np.empty(n, dtype=np.int8)}
+    for begin in range(0, n, CHUNK):
+        place = slice(begin, min(begin + CHUNK, n))
+        for name, values in _chunk(rng, place.stop - begin, experts).items():
+            columns[name][place] = values
+    return pd.DataFrame(columns, copy=False)
+
+
+def _chunk(rng: np.random.Generator, n: int, experts: int) -> dict[str, np.ndarray]:
     slopes = np.random.default_rng(99).normal(scale=0.6, size=(experts, COVARIATES))
     gate = np.random.default_rng(98).normal(scale=0.7, size=(experts, COVARIATES))
     gate[0] = 0.0
+    x = rng.normal(size=(n, COVARIATES))
     label = np.argmax(x @ gate.T + rng.gumbel(size=(n, experts)), axis=1)
-    centre = np.linspace(-1.5, 1.5, experts)
     sigma = np.linspace(0.7, 1.2, experts)
-    y = centre[label] + (x * slopes[label]).sum(axis=1) + sigma[label] * rng.normal(size=n)
-    return pd.DataFrame(x, columns=TERMS).assign(y=y, **{"class": label + 1})
+    mean = np.linspace(-1.5, 1.5, experts)[label] + (x * slopes[label]).sum(axis=1)
+    y = mean + sigma[label] * rng.normal(size=n)
+    return dict(zip(TERMS, x.T, strict=True)) | {"y": y, "class": label + 1}
 
 
 def disturbed(labels: np.ndarray, share: float = 0.5, seed: int = 1) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Newton's method on the observed likelihood with Louis' exact information; proximal where a lasso stands.
 
-A step that does not ascend is halved; where the information is not positive definite its eigenvalues are made so.
+A step is kept within a reach that doubles while it binds; one that does not ascend is halved; where the information is not positive definite its eigenvalues are made so.
 Convergence is the Newton decrement g' I^-1 g (for a lasso its proximal counterpart), never a small change of the
 likelihood.
 """
@@ -16,6 +16,8 @@ from mixstat.fit.problem import Evaluation, Problem
 from mixstat.fit.proximal import optimality_residual, solve_lasso
 
 HALVINGS = 30
+STALL = 8
+"""Steps without a visible gain after which Newton gives up: a coefficient is on its way to infinity."""
 
 
 class NewtonResult(NamedTuple):
@@ -43,17 +45,23 @@ def newton(
     """
     current = problem.evaluate(theta)
     decrement, definite, iteration = np.inf, False, 0
+    trail, stretch = [current.objective], 1.0
     for iteration in range(max_iter):
         if stop(current):
             return NewtonResult(current, decrement, iteration, False, definite)
         step, definite = _step(problem, current)
         decrement = _decrement(current, step)
-        following = _search(problem, current, step * shortening(step, problem.reach))
+        shorter = shortening(step, stretch * problem.reach)
+        following = _search(problem, current, step * shorter)
+        stretch = 2 * stretch if shorter < 1 else 1.0
         if decrement < tol and definite:
             return _finish(problem, following or current, iteration, tol)
         if following is None:
             break
         current = following
+        trail.append(current.objective)
+        if len(trail) > STALL and trail[-1] - trail[-1 - STALL] < 1e-7 * (1 + abs(trail[-1])):
+            break
     step, definite = _step(problem, current)
     decrement = _decrement(current, step)
     rounding = 1e-13 * (1 + abs(current.objective))

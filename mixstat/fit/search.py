@@ -110,6 +110,9 @@ class Search:
         at = found.at._replace(theta=self.order.canonical(found.at.theta))
         if not np.array_equal(at.theta, found.at.theta):
             at = self.problem.evaluate(at.theta)
+        known = -1 if found.converged else self._same_end(at.objective)
+        if known >= 0:
+            return known, found.iterations
         verdict = judge(self.problem, at, at.information, found.converged, found.decrement)
         self.optima.append(Optimum(at, found.decrement, found.converged, verdict))
         return len(self.optima) - 1, found.iterations
@@ -120,6 +123,13 @@ class Search:
             gap = theta - optimum.at.theta
             close = abs(optimum.at.objective - objective) < JOIN
             if close and optimum.converged and gap @ optimum.at.information @ gap < JOIN:
+                return place
+        return -1
+
+    def _same_end(self, objective: float) -> int:
+        """The known end of an unconverged path (a boundary at infinity) with this objective, or -1."""
+        for place, optimum in enumerate(self.optima):
+            if not optimum.converged and abs(optimum.at.objective - objective) < 1e-6 * (1 + abs(objective)):
                 return place
         return -1
 

@@ -68,7 +68,7 @@ def _binomial(rng: Rng, mean: np.ndarray, scale: np.ndarray, frame: pd.DataFrame
 
 
 def _categorical(rng: Rng, mean: np.ndarray, scale: np.ndarray, frame: pd.DataFrame) -> dict:
-    logits = np.stack([np.zeros_like(mean), 3 * mean, -2 * mean + 0.5])
+    logits = np.stack([np.zeros_like(mean), 8 * mean, -8 * mean])
     codes = np.argmax(logits + rng.gumbel(size=logits.shape), axis=0)
     return {"y": np.array(["a", "b", "c"])[codes]}
 
