@@ -5,7 +5,7 @@ import platform
 
 from simulate import FORMULA, GATE, disturbed, gaussian_experts
 from starts import at_maximum
-from timing import arguments, clock
+from timing import arguments, clock, find_package
 
 
 def large(n: int) -> dict:
@@ -34,6 +34,7 @@ def small(n: int) -> dict:
 
 def main() -> None:
     args = arguments(__doc__, n=100_000, small=2_000)
+    find_package()
     import jax
 
     device = jax.devices()[0]

@@ -41,6 +41,12 @@ def single_thread() -> None:
     os.execv(sys.executable, sys.orig_argv)
 
 
+def find_package() -> None:
+    """Let this process import mixstat from the checkout where it is not installed."""
+    if importlib.util.find_spec("mixstat") is None:
+        sys.path.append(str(HERE.parent))
+
+
 def _python_path() -> str:
     """The checkout goes first where mixstat is not installed."""
     paths = os.environ.get("PYTHONPATH", "")
@@ -109,10 +115,10 @@ def scratch() -> tempfile.TemporaryDirectory:
 
 
 def memory() -> float:
-    """Peak resident memory of this process in GB."""
+    """Peak resident memory of this process in GB (1e9 bytes)."""
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def report(rows: list[Row], path: Path | None = None) -> None:

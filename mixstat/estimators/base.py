@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import ClassifierTags, RegressorTags
 
 from mixstat.core.family import Family
 from mixstat.estimators import report
@@ -14,17 +15,18 @@ from mixstat.estimators.extras import Extra
 from mixstat.estimators.fitting import fit_model
 from mixstat.estimators.plan import Plan
 from mixstat.estimators.predicting import Predicting, family_of, is_categorical
+from mixstat.estimators.random import generator
 from mixstat.estimators.reporting import Reporting
 from mixstat.estimators.state import Fitted, Request
-from mixstat.estimators.random import generator
 from mixstat.estimators.tables import join_response, refuse_array
 from mixstat.exceptions import ConvergenceWarning, LocalOptimumWarning, OptionError
 from mixstat.fit.options import Options
 from mixstat.results.tables import starts_table
 
-
 SEVERAL = ("multivariate_gaussian", "diagonal_gaussian")
 """Families of several responses."""
+SOUND = ("converged", "EM stopped")
+"""How a status begins that is no reason to warn."""
 
 
 class MixtureEstimator(Predicting, Reporting, BaseEstimator):
@@ -34,9 +36,6 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
     cluster: str | None
 
     def _plan(self, formula: str | None) -> Plan:
-        raise NotImplementedError
-
-    def _representative(self) -> Any:
         raise NotImplementedError
 
     def _options(self) -> Options:
@@ -57,12 +56,8 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
         tags.target_tags.required = formula is None
         tags.target_tags.multi_output = family_of(self).name in SEVERAL
         if is_categorical(self):
-            from sklearn.utils import ClassifierTags
-
             tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags(poor_score=True)
         else:
-            from sklearn.utils import RegressorTags
-
             tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags(poor_score=True)
         tags.input_tags.string = formula is not None
         return tags
@@ -126,7 +121,7 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
     def _warn(self) -> None:
         if self.fitted_.interrupted:
             warnings.warn(f"fit was interrupted; {self.status_}", ConvergenceWarning, stacklevel=3)
-        elif not self.status_.startswith("converged"):
+        elif not self.status_.startswith(SOUND):
             warnings.warn(self.status_, ConvergenceWarning, stacklevel=3)
         elif "reached by 1 of" in self.status_ and len(self.starts_) > 4:
             warnings.warn(f"{self.status_}; raise n_init", LocalOptimumWarning, stacklevel=3)

@@ -11,10 +11,16 @@ from mixstat.exceptions import OptionError
 
 def number(name: str, value: Any, *, low: float = 0.0, high: float = np.inf) -> float:
     """A finite number in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high or not np.isfinite(value):
+    known = _as_float(value)
+    if not (low <= known <= high and np.isfinite(known)):
         span = "" if low == -np.inf else f" of at least {low:g}" if high == np.inf else f" from {low:g} to {high:g}"
         raise OptionError(f"{name} must be a finite number{span}, got {value!r}")
-    return float(value)
+    return known
+
+
+def _as_float(value: Any) -> float:
+    """NaN where it is no number; booleans are none."""
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool | np.bool_) else np.nan
 
 
 def integer(name: str, value: Any, low: int) -> int:
@@ -40,9 +46,10 @@ def column_name(name: str, value: Any) -> str | None:
 
 def level(value: Any) -> float:
     """A confidence level strictly between 0 and 1."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < 1:
+    known = _as_float(value)
+    if not 0 < known < 1:
         raise OptionError(f"level must be a number between 0 and 1, such as 0.95, got {value!r}")
-    return float(value)
+    return known
 
 
 def verbosity(value: Any) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mixstat.estimators.assembly import Assembled
 from mixstat.estimators.columns import Columns
-from mixstat.estimators.plan import GATE, Plan
+from mixstat.estimators.plan import Plan
 from mixstat.estimators.responses import ResponseData, distinct
 from mixstat.estimators.sample import Sample
 from mixstat.exceptions import CollinearityWarning, DataError
@@ -22,8 +22,12 @@ from mixstat.results.labels import Label
 
 UNBOUNDED_ERROR = 30.0
 """Standard error of a coefficient (standardised covariate, log or logit scale) that no interior maximum has."""
-EXACT = 18.0
-"""Mean log-density of the responses, each scaled to standard deviation 1, above which they are fitted exactly."""
+EXACT, FURTHER = 18.0, 8.0
+"""Mean log-density of a response scaled to standard deviation 1 from which it is fitted exactly; by further column."""
+
+
+FLAT = 1e-6
+"""Newton decrement that counts as converged where a parameter runs to its boundary and the likelihood is flat."""
 
 
 def collinear(plan: Plan, columns: Columns, values: np.ndarray, weight: np.ndarray) -> set[str]:
@@ -109,9 +113,10 @@ def diagnose(
         )
     if not found and not edge:
         return verdict
-    words = [] if verdict.status.startswith("converged: ") else [verdict.status]
+    flat = bool(edge) and verdict.status.startswith("not converged") and solution.decrement < FLAT
+    converged = (verdict.converged or flat) and not found
+    words = [] if flat or verdict.status.startswith("converged: ") else [verdict.status]
     edges = [f"{_listed(edge)} lies on the boundary of its range"] if edge else []
-    converged = verdict.converged and not found
     start = ["converged"] if converged and not words else []
     return Verdict(converged, verdict.spurious, "; ".join([*start, *found, *edges, *words]))
 
@@ -126,8 +131,8 @@ def _is_exact(solution: Solution, responses: Mapping[str, ResponseData], sample:
         mean = values @ weight / weight.sum()
         spread = np.sqrt(((values - mean[:, None]) ** 2) @ weight / weight.sum())
         gain += float(weight.sum() * np.log(np.maximum(spread, 1e-300)).sum())
-        total += float(weight.sum() * len(values))
-    return gain / total > EXACT
+        total += float(weight.sum() * (EXACT + FURTHER * (len(values) - 1)))
+    return gain > total
 
 
 def _runaway(assembled: Assembled, solution: Solution) -> tuple[list[Label], list[Label]]:
@@ -135,21 +140,23 @@ def _runaway(assembled: Assembled, solution: Solution) -> tuple[list[Label], lis
     if solution.information is None:
         return [], []
     labels = [assembled.named.labels[position] for position in assembled.named.ties.representative]
-    if solution.information is None:  # EM alone computes none
-        return [], []
     covariance, _ = invert(solution.information)
     error = np.sqrt(np.diag(covariance).clip(min=0.0)) if len(covariance) else np.zeros(0)
-    wild = [label for label, e in zip(labels, error, strict=True) if e > UNBOUNDED_ERROR and label.link != "identity"]
-    location = {
-        label for label in wild if label.parameter == GATE or label.parameter.split("[")[0] in _locations(assembled)
-    }
-    separated = [label for label in wild if label in location and label.parameter != GATE]
-    return separated, [label for label in wild if label not in location]
+    location, other = _unitless(assembled)
+    wild = [label for label, e in zip(labels, error, strict=True) if e > UNBOUNDED_ERROR]
+    separated = [label for label in wild if _base(label.parameter) in location]
+    return separated, [label for label in wild if _base(label.parameter) in other]
 
 
-def _locations(assembled: Assembled) -> set[str]:
-    outcomes = [outcome for group in assembled.mixture.groups for outcome in group.outcomes]
-    return {p.name.split("[")[0] for outcome in outcomes for p in outcome.family.parameters if p.location}
+def _unitless(assembled: Assembled) -> tuple[set[str], set[str]]:
+    """Names of (locations, other parameters) that do not carry the unit of a response."""
+    families = [outcome.family for group in assembled.mixture.groups for outcome in group.outcomes]
+    named = [(_base(p.name), p.location) for f in families for p in f.parameters if f.discrete or p.link != "identity"]
+    return {name for name, location in named if location}, {name for name, location in named if not location}
+
+
+def _base(parameter: str) -> str:
+    return parameter.split("[")[0]
 
 
 def _listed(labels: list[Label]) -> str:

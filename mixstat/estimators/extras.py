@@ -59,7 +59,9 @@ class Noise:
             return np.full(len(family.categories), 1.0 / len(family.categories))
         return (state[response].low + state[response].high) / 2
 
-    def sample(self, rng: np.random.Generator, state: list[Box], response: int, family: Family, rows: int) -> np.ndarray:
+    def sample(
+        self, rng: np.random.Generator, state: list[Box], response: int, family: Family, rows: int
+    ) -> np.ndarray:
         """(row, dimension)."""
         box = state[response]
         if family.discrete:
@@ -102,7 +104,9 @@ class PointMass:
     def mean(self, state: list[Box], response: int, family: Family) -> np.ndarray:
         return np.full(family.dimension, float(self.value))
 
-    def sample(self, rng: np.random.Generator, state: list[Box], response: int, family: Family, rows: int) -> np.ndarray:
+    def sample(
+        self, rng: np.random.Generator, state: list[Box], response: int, family: Family, rows: int
+    ) -> np.ndarray:
         return np.full((rows, family.dimension), float(self.value))
 
     def atom(self) -> float | None:

@@ -10,6 +10,7 @@ from mixstat.estimators.assembly import Assembled, assemble, to_data
 from mixstat.estimators.columns import Columns
 from mixstat.estimators.diagnosis import collinear, diagnose, require_enough, require_variation, warn_of_collinear
 from mixstat.estimators.extras import extra_densities
+from mixstat.estimators.plan import GATE
 from mixstat.estimators.responses import ResponseData, bind_family, distinct, encode_response
 from mixstat.estimators.sample import Sample, gate_values, known_classes, take_sample
 from mixstat.estimators.state import Fitted, Request, atoms_of
@@ -45,6 +46,11 @@ def fit_model(table: Any, request: Request, sample_weight: Any) -> tuple[Fitted,
 def _prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
     plan = request.plan
     schema, materialized = _materialize(table, request, sample_weight)
+    if GATE in materialized.offsets:
+        raise FormulaError(
+            f"the gate's formula {plan.gate!r} holds an offset, which has no meaning for several classes and is not "
+            "supported; use a covariate, or prior_classes for what is known of each unit"
+        )
     sample = take_sample(materialized, request.unit, request.cluster, sample_weight)
     responses = _responses(request, materialized)
     columns = Columns(materialized)

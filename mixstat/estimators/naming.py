@@ -40,7 +40,9 @@ def name_coefficients(plan: Plan, mixture: Mixture, stacks: Stacks, columns: Col
         _check_names([slot for slots in template for slot in slots], columns)
     listed = [*_of_experts(plan, stacks, columns, dropped), *_of_gate(plan, mixture, columns, dropped)]
     numbers: dict[tuple, int] = {}
-    index = [-1 if c.fixed is not None else numbers.setdefault(c.key or (i,), len(numbers)) for i, c in enumerate(listed)]
+    index = [
+        -1 if c.fixed is not None else numbers.setdefault(c.key or (i,), len(numbers)) for i, c in enumerate(listed)
+    ]
     ties = Ties(TieMap(np.array(index, dtype=np.int64), np.array([c.fixed or 0.0 for c in listed])))
     free = [listed[position] for position in ties.representative]
     penalty, share = np.array([c.penalty for c in free]), np.array([c.l1_ratio for c in free])
@@ -79,12 +81,16 @@ def _of_gate(plan: Plan, mixture: Mixture, columns: Columns, dropped: set[str]) 
             name = columns.by_place[place]
             gone = 0.0 if f"{GATE}:{name}" in dropped else None
             label = Label(row + 2, GATE, name, "logit")
-            yield Coefficient(label, None, gone, plan.gate_penalty if place else 0.0, plan.gate_l1_ratio if place else 0.0)
+            yield Coefficient(
+                label, None, gone, plan.gate_penalty if place else 0.0, plan.gate_l1_ratio if place else 0.0
+            )
 
 
 def _check_names(slots: Sequence[Slot], columns: Columns) -> None:
     """Every name in shared= and fixed= is a location term or a parameter of some outcome of the expert."""
-    terms, locations, others = set(), set(), set()
+    terms: set[str] = set()
+    locations: set[str] = set()
+    others: set[str] = set()
     for slot in slots:
         for parameter, places in zip(slot.family.parameters, slot.columns, strict=True):
             (locations if parameter.location else others).update({parameter.key, parameter.name})

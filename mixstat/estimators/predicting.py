@@ -38,6 +38,14 @@ class Predicting:
 
     fitted_: "Fitted"
 
+    def _representative(self) -> Any:
+        """The first outcome of the first expert."""
+        raise NotImplementedError
+
+    def _table(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, str | None]:
+        """(one table of X and y, the formula made for arrays or None)."""
+        raise NotImplementedError
+
     def predict(self, X: Any, y: Any = None, *, kind: str = "mean", weights: str = "gate") -> Any:
         """Predict for every row of X.
 

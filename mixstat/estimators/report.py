@@ -59,7 +59,7 @@ def facts_of(fitted: Fitted) -> dict[str, Any]:
 def summarize(fitted: Fitted, table: pd.DataFrame, name: str) -> Summary:
     """Facts, one section an expert, the gate, and notes on what was dropped, shared, fixed or not certified."""
     facts = facts_of(fitted)
-    plan, solution = fitted.plan, fitted.solution
+    plan = fitted.plan
     families = ", ".join(dict.fromkeys(outcome.family.name for outcome in plan.outcomes))
     shown = [
         ("Model", f"{name}, family {families}"),

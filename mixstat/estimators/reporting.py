@@ -51,7 +51,7 @@ class Reporting:
         return information.sandwich(self._information(), scores, codes)
 
     def _information(self) -> np.ndarray:
-        """Observed information of the standardised parameters; after a fit by EM alone it is computed when asked for."""
+        """Observed information of the standardised parameters; after EM alone it is computed when asked for."""
         known = self.fitted_.solution.information
         if known is None:
             if not hasattr(self, "_problem"):

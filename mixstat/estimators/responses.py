@@ -100,7 +100,9 @@ def _successes_and_trials(response: Response) -> np.ndarray:
 def _quotient(response: Response) -> np.ndarray:
     numerator, denominator = response.values.T
     if (denominator == 0).any():
-        raise DataError(f"column '{response.names[1]}' divides the response and is 0 in {(denominator == 0).sum()} rows")
+        raise DataError(
+            f"column '{response.names[1]}' divides the response and is 0 in {(denominator == 0).sum()} rows"
+        )
     return numerator / denominator
 
 

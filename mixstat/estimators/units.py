@@ -19,7 +19,9 @@ def first_rows(unit: np.ndarray) -> np.ndarray:
     return np.unique(unit, return_index=True)[1]
 
 
-def require_constant(values: np.ndarray, unit: np.ndarray, labels: np.ndarray, names: list[str], what: str) -> np.ndarray:
+def require_constant(
+    values: np.ndarray, unit: np.ndarray, labels: np.ndarray, names: list[str], what: str
+) -> np.ndarray:
     """Values (row, column) that must not vary inside a unit -> (unit, column); names column and first unit at fault."""
     values = values[:, None] if values.ndim == 1 else values
     first = values[first_rows(unit)]

@@ -26,7 +26,7 @@ def judge(problem: Problem, at: Evaluation, information: np.ndarray, converged: 
             "the information is singular, so some standard errors do not exist; "
             "fewer experts or covariates, shared or fixed parameters may help"
         )
-    if not converged:
+    if not (converged or separated):
         complaints.append(f"not converged (Newton decrement {decrement:.1e}); raise max_iter or n_init")
     status = "; ".join(complaints) if complaints else "converged: a maximum with positive definite information"
     return Verdict(converged and not spurious, spurious, status)

@@ -1,11 +1,11 @@
 """Information criteria and classification quality.
 
-    AIC = -2 ll + 2 k                 (Akaike, 1974)
-    BIC = -2 ll + k log n             (Schwarz, 1978), n = number of units
-    SABIC = -2 ll + k log((n + 2) / 24)   (Sclove, 1987)
-    CAIC = -2 ll + k (log n + 1)      (Bozdogan, 1987)
-    ICL = BIC - 2 sum_i sum_k r_ik log r_ik     (Biernacki, Celeux and Govaert, 2000)
-    entropy = 1 + sum_i sum_k r_ik log r_ik / (n log K), 1 for one expert  (Ramaswamy et al., 1993)
+AIC = -2 ll + 2 k                 (Akaike, 1974)
+BIC = -2 ll + k log n             (Schwarz, 1978), n = number of units
+SABIC = -2 ll + k log((n + 2) / 24)   (Sclove, 1987)
+CAIC = -2 ll + k (log n + 1)      (Bozdogan, 1987)
+ICL = BIC - 2 sum_i sum_k r_ik log r_ik     (Biernacki, Celeux and Govaert, 2000)
+entropy = 1 + sum_i sum_k r_ik log r_ik / (n log K), 1 for one expert  (Ramaswamy et al., 1993)
 """
 
 import numpy as np

@@ -9,8 +9,8 @@ import numpy as np
 
 from mixstat.core.mixture import unit_scores
 from mixstat.fit.linear_algebra import invert
-from mixstat.fit.problem import Problem
 from mixstat.fit.precision import double
+from mixstat.fit.problem import Problem
 
 
 def information_covariance(information: np.ndarray) -> np.ndarray:
@@ -31,9 +31,11 @@ def weighted_scores(problem: Problem, theta: np.ndarray) -> np.ndarray:
     weighted = np.where(np.asarray(problem.design.weight)[:, None] > 0, scores, 0.0)
     weighted = weighted * np.asarray(problem.design.weight)[:, None]
     flat = np.moveaxis(weighted, 1, 0).reshape(scores.shape[1], -1)
-    return np.stack([problem.ties.gradient(column) for column in flat.T], axis=1) if not (
-        problem.ties.is_injective
-    ) else flat[problem.ties.representative]
+    return (
+        np.stack([problem.ties.gradient(column) for column in flat.T], axis=1)
+        if not (problem.ties.is_injective)
+        else flat[problem.ties.representative]
+    )
 
 
 def sandwich(information: np.ndarray, scores: np.ndarray, clusters: np.ndarray | None = None) -> np.ndarray:

@@ -36,5 +36,6 @@ def make_sound(model: Any) -> Any:
     table = model.tidy()
     assert np.isfinite(table.drop(columns=["expert", "parameter", "term"]).to_numpy(dtype=float)).all()
     assert np.isfinite(model.log_likelihood_)
-    assert str(model.summary()) and "<table" in model.summary().to_html()
+    assert str(model.summary())
+    assert "<table" in model.summary().to_html()
     return model

@@ -31,7 +31,6 @@ def expected_failures(estimator):
     [
         ms.Regression(verbose=0),
         ms.Regression(family="categorical", verbose=0),
-        ms.Regression(family="multivariate_gaussian", verbose=0),
         ms.MixtureOfExperts(ms.Regression(), n_init=2, random_state=0, verbose=0),
     ],
     expected_failed_checks=expected_failures,
@@ -43,10 +42,13 @@ def test_checks(estimator, check):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
-    [ms.MixtureOfExperts(ms.Regression(family="categorical"), n_init=2, random_state=0, verbose=0)],
+    [
+        ms.Regression(family="multivariate_gaussian", verbose=0),
+        ms.MixtureOfExperts(ms.Regression(family="categorical"), n_init=2, random_state=0, verbose=0),
+    ],
     expected_failed_checks=expected_failures,
 )
-def test_checks_of_mixtures_of_classifiers(estimator, check):
+def test_checks_of_several_outputs_and_classes(estimator, check):
     check(estimator)
 
 
@@ -118,7 +120,7 @@ def test_pipeline_of_named_columns(data):
 def test_metadata_routing(data):
     weight = np.where(data.x > 0, 2.0, 1.0)
     with sklearn.config_context(enable_metadata_routing=True):
-        model = regression("y ~ x").set_fit_request(sample_weight=True)
+        model = regression("y ~ x").set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
         search = GridSearchCV(model, {"formula": ["y ~ x"]}, cv=2).fit(data, sample_weight=weight)
     direct = regression("y ~ x").fit(data, sample_weight=weight)
     assert search.best_estimator_.log_likelihood_ == pytest.approx(direct.log_likelihood_)
@@ -134,7 +136,7 @@ def test_classifier_with_labels(data):
 
 
 def test_several_responses_as_arrays(data):
-    X, Y = data[["x", "z"]].to_numpy(), np.column_stack([data.y, data.x + data.y])
+    X, Y = data[["x", "z"]].to_numpy(), np.column_stack([data.y, data.y + data.n])
     assert ms.Regression(family="multivariate_gaussian", verbose=0).fit(X, Y).predict(X).shape == Y.shape
 
 

@@ -156,3 +156,21 @@ def test_one_expert_of_a_mixture_is_the_regression():
     alone = expert.fit(frame).tidy()
     mixture = ms.MixtureOfExperts(expert, n_experts=1, verbose=0).fit(frame).tidy()
     pd.testing.assert_frame_equal(alone, mixture)
+
+
+@pytest.mark.parametrize("kind", ["robust", "cluster"])
+def test_robust_covariance(kind):
+    """White's and the clustered sandwich without small-sample factors."""
+    frame = single_frame("poisson").assign(town=lambda f: np.arange(len(f)) % 40)
+    model = ms.Regression("y ~ x", family="poisson", cluster="town", verbose=0).fit(frame)
+    groups = {"groups": frame["town"], "use_correction": False}
+    option = {"cov_type": "HC0"} if kind == "robust" else {"cov_type": "cluster", "cov_kwds": groups}
+    peer = sm.GLM(frame["y"], design(frame), family=sm.families.Poisson()).fit(tol=1e-14, **option)
+    np.testing.assert_allclose(model.covariance(kind), peer.cov_params(), rtol=1e-7)
+
+
+def test_robust_covariance_of_least_squares():
+    frame = single_frame("gaussian")
+    model, _ = regression(frame, "y ~ x", "gaussian")
+    peer = sm.OLS(frame["y"], design(frame)).fit(cov_type="HC0")
+    np.testing.assert_allclose(model.covariance("robust")[:2, :2], peer.cov_params(), rtol=1e-8)
