@@ -50,8 +50,8 @@ def facts_of(fitted: Fitted) -> dict[str, Any]:
         "bic": bic,
         "sabic": criteria.sabic(log_likelihood, parameters, units),
         "caic": criteria.caic(log_likelihood, parameters, units),
-        "icl": bic - 2 * criteria.classification_entropy(fitted.responsibility, weight),
-        "entropy": criteria.relative_entropy(fitted.responsibility, weight),
+        "icl": criteria.icl(log_likelihood, parameters, units, fitted.entropy),
+        "entropy": criteria.relative_entropy(fitted.entropy, float(weight.sum()), fitted.assembled.mixture.classes),
         "converged": solution.verdict.converged,
     }
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixstat.core.design import Data
-from mixstat.core.mixture import Mixture, posterior
+from mixstat.core.mixture import Mixture, diagnostics
 from mixstat.fit.em import em, squarem
 from mixstat.fit.initial import from_labels
 from mixstat.fit.newton import newton, stationarity
@@ -14,10 +14,10 @@ from mixstat.fit.order import Order
 from mixstat.fit.penalty import Penalty
 from mixstat.fit.problem import Problem
 from mixstat.fit.progress import progress
-from mixstat.fit.search import GIVEN, Candidate, Search
+from mixstat.fit.search import FITTED, GIVEN, Candidate, Search
 from mixstat.fit.solution import Solution, Start
 from mixstat.fit.ties import Ties
-from mixstat.fit.verdict import judge, judge_em
+from mixstat.fit.verdict import SEPARATION, judge, judge_em
 
 
 class Model(NamedTuple):
@@ -30,12 +30,12 @@ class Model(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A solution, whether the search was interrupted, the problem, and (unit, class) responsibilities."""
+    """A solution, whether the search was interrupted, the problem, and sum_i w_i sum_k r_ik log r_ik."""
 
     solution: Solution
     interrupted: bool
     problem: Problem
-    responsibility: np.ndarray
+    entropy: float
 
 
 def maximize(
@@ -64,15 +64,15 @@ def maximize(
     finally:
         bar.close()
     solution = _conclude(search, starts or search.table())
-    responsibility = problem.layout.read_units(posterior(model.mixture, solution.phi, problem.design).responsibility)
-    return Found(solution, interrupted, problem, responsibility.T)
+    entropy = float(diagnostics(model.mixture, solution.phi, problem.design, SEPARATION).entropy)
+    return Found(solution, interrupted, problem, entropy)
 
 
 def _run(model: Model, search: Search, rng: np.random.Generator, start: np.ndarray | None) -> tuple[Start, ...]:
     """Fill the search; the table of starts."""
     options, units = search.options, len(model.data.weight)
     if model.mixture.classes == 1 or start is not None:
-        search.begin(GIVEN if start is not None else "moments", _given(search.problem, model.data, start))
+        search.begin(*_given(search.problem, model.data, start))
     elif units > options.screen_above:
         return _screen(model, search, rng)
     else:
@@ -83,11 +83,13 @@ def _run(model: Model, search: Search, rng: np.random.Generator, start: np.ndarr
     return search.table()
 
 
-def _given(problem: Problem, data: Data, start: np.ndarray | None) -> np.ndarray:
-    if start is not None and not np.issubdtype(start.dtype, np.integer):
-        return start
-    labels = np.zeros(len(data.weight), dtype=np.int64) if start is None else start
-    return from_labels(problem, data, labels)
+def _given(problem: Problem, data: Data, start: np.ndarray | None) -> tuple[str, np.ndarray]:
+    """(kind, theta) of the only start: the user's parameters or partition, or one expert's moments."""
+    if start is None:
+        return "moments", from_labels(problem, data, np.zeros(len(data.weight), dtype=np.int64))
+    if np.issubdtype(start.dtype, np.integer):
+        return GIVEN, from_labels(problem, data, start)
+    return FITTED, start
 
 
 def _screen(model: Model, search: Search, rng: np.random.Generator) -> tuple[Start, ...]:
@@ -126,7 +128,9 @@ def _screened_table(small: Search, search: Search) -> tuple[Start, ...]:
     rows = []
     for candidate, home in zip(small.candidates, homes, strict=True):
         if candidate.optimum < 0:
-            rows.append(Start(candidate.kind, np.nan, np.nan, "short EM on a subset only", 0, candidate.iterations))
+            at = search.problem.expect(candidate.theta)
+            words = "short EM on a subset, not carried on"
+            rows.append(Start(candidate.kind, at.log_likelihood, at.objective, words, 0, candidate.iterations))
             continue
         row = full[candidate.optimum]
         hits = homes.count(home) if home >= 0 else 0

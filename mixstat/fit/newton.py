@@ -1,8 +1,8 @@
 """Newton's method on the observed likelihood with Louis' exact information; proximal where a lasso stands.
 
 A step is kept within a reach that doubles while it binds; one that does not ascend is halved; where the information is
-not positive definite its eigenvalues are made so. Convergence is the Newton decrement g' I^-1 g (for a lasso its proximal counterpart), never a small change of the
-likelihood.
+not positive definite its eigenvalues are made so. Convergence is the Newton decrement g' I^-1 g (for a lasso its
+proximal counterpart), never a small change of the likelihood.
 """
 
 from collections.abc import Callable

@@ -21,8 +21,8 @@ from mixstat.fit.starts import SCHEDULE, features
 from mixstat.fit.verdict import judge
 
 JOIN = 0.1
-GIVEN = "given"
-"""The kind of a start that the user gave: followed without comparing it with others."""
+GIVEN, FITTED = "given partition", "given parameters"
+"""Kinds of starts that the user gave, as labels or as a fitted model."""
 
 
 class Candidate(NamedTuple):
@@ -54,8 +54,9 @@ class Search:
         self.optima: list[Optimum] = []
 
     def begin(self, kind: str, theta: np.ndarray) -> None:
-        """A short EM from `theta`."""
-        steps = 0 if kind == GIVEN else self.options.short_em if self.problem.mixture.classes > 1 else 2
+        """A short EM from `theta`; none from parameters that the user gave, or where EM alone follows."""
+        alone = kind == GIVEN and self.options.algorithm != "newton"
+        steps = 0 if kind == FITTED or alone else self.options.short_em if self.problem.mixture.classes > 1 else 2
         result = em(self.problem, theta, tol=self.options.short_tol, max_iter=steps)
         self.candidates.append(
             Candidate(kind, result.theta, result.objective, result.log_likelihood, result.iterations)
@@ -138,16 +139,13 @@ class Search:
         return max((c.log_likelihood for c in self.candidates if np.isfinite(c.log_likelihood)), default=np.nan)
 
     def best(self) -> Candidate:
-        """The highest objective among clean maxima; else among those that are not spurious; else of all."""
-        verdicts = [None if c.optimum < 0 else self.optima[c.optimum].verdict for c in self.candidates]
-        judged = [c for c, v in zip(self.candidates, verdicts, strict=True) if v is not None]
-        tiers = (
-            [c for c, v in zip(self.candidates, verdicts, strict=True) if v is not None and v.converged],
-            [c for c, v in zip(self.candidates, verdicts, strict=True) if v is not None and not v.spurious],
-            judged,
-            self.candidates,
-        )
-        return max(next(tier for tier in tiers if tier), key=lambda c: rank(c.objective))
+        """The highest objective among ends that are not spurious, else of all; a certified maximum wins a tie."""
+        judged = [c for c in self.candidates if c.optimum >= 0] or self.candidates
+        sound = [c for c in judged if c.optimum < 0 or not self.optima[c.optimum].verdict.spurious] or judged
+        top = max(rank(c.objective) for c in sound)
+        ties = [c for c in sound if rank(c.objective) >= top - 1e-6 * (1 + abs(top))]
+        certified = [c for c in ties if c.optimum >= 0 and self.optima[c.optimum].converged]
+        return max(certified or ties, key=lambda c: rank(c.objective))
 
     def table(self) -> tuple[Start, ...]:
         """One row a start; `hits` counts the starts of the same optimum."""

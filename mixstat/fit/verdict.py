@@ -15,18 +15,27 @@ from mixstat.fit.solution import Verdict
 CONCENTRATION = np.log(50.0)
 """Mean log-density of an expert's own units above the others', from which it counts as a spike (scale ratio 0.02)."""
 SEPARATION = 15.0
-"""|log pi_k - log pi_1| from which a unit counts as separated; the gate does where a tenth of the units are."""
+"""|log pi_k - log pi_1| from which a unit counts as separated; the gate is steep where a tenth of the units are.
+
+A steep gate is called separated only where its maximum is not finite: no certificate, or no information."""
+SEPARATED = (
+    "the gate separates the classes perfectly for some units, so its coefficients grow without bound; "
+    "drop a gate covariate or set gate_penalty"
+)
 
 
 def judge(problem: Problem, at: Evaluation, information: np.ndarray, converged: bool, decrement: float) -> Verdict:
     """The verdict on an evaluated point; `information` is that of the unpenalised likelihood."""
-    complaints, spurious, separated = _suspicions(problem, at.theta, at.class_weight)
-    if not separated and _is_singular(information):
+    complaints, spurious, steep = _suspicions(problem, at.theta, at.class_weight)
+    singular = _is_singular(information)
+    if steep and (singular or not converged):
+        complaints.append(SEPARATED)
+    elif singular:
         complaints.append(
             "the information is singular, so some standard errors do not exist; "
             "fewer experts or covariates, shared or fixed parameters may help"
         )
-    if not (converged or separated):
+    elif not converged:
         complaints.append(f"not converged (Newton decrement {decrement:.1e}); raise max_iter or n_init")
     status = "; ".join(complaints) if complaints else "converged: a maximum with positive definite information"
     return Verdict(converged and not spurious, spurious, status)
@@ -34,7 +43,8 @@ def judge(problem: Problem, at: Evaluation, information: np.ndarray, converged: 
 
 def judge_em(problem: Problem, theta: np.ndarray, class_weight: np.ndarray, done: bool) -> Verdict:
     """The verdict on a point where EM stopped: no information, hence no certificate, is computed."""
-    complaints, spurious, _ = _suspicions(problem, theta, class_weight)
+    complaints, spurious, steep = _suspicions(problem, theta, class_weight)
+    complaints += [SEPARATED] if steep else []
     words = (
         "EM stopped: the mean log-likelihood gained less than tol in a step (no certificate of a maximum)"
         if done
@@ -44,7 +54,7 @@ def judge_em(problem: Problem, theta: np.ndarray, class_weight: np.ndarray, done
 
 
 def _suspicions(problem: Problem, theta: np.ndarray, class_weight: np.ndarray) -> tuple[list[str], bool, bool]:
-    """(complaints, whether the solution is spurious, whether the gate separates)."""
+    """(complaints, whether the solution is spurious, whether the gate is steep enough to separate)."""
     complaints = []
     small = _small_experts(problem, class_weight)
     found = jax.tree.map(
@@ -61,13 +71,7 @@ def _suspicions(problem: Problem, theta: np.ndarray, class_weight: np.ndarray) -
             f"expert {_names(spikes)} is a spike on few units (an artefact of the unbounded likelihood); "
             "raise scale_penalty or share the scale"
         )
-    separated = bool(found.separated > 0.1 * class_weight.sum())
-    if separated:
-        complaints.append(
-            "the gate separates the classes perfectly for some units, so its coefficients grow without bound; "
-            "drop a gate covariate or set gate_penalty"
-        )
-    return complaints, bool(len(small) or len(spikes)), separated
+    return complaints, bool(complaints), bool(found.separated > 0.1 * class_weight.sum())
 
 
 def _names(experts: np.ndarray) -> str:

@@ -9,7 +9,6 @@ entropy = 1 + sum_i sum_k r_ik log r_ik / (n log K), 1 for one expert  (Ramaswam
 """
 
 import numpy as np
-from scipy.special import xlogy
 
 
 def aic(log_likelihood: float, parameters: int) -> float:
@@ -32,14 +31,11 @@ def caic(log_likelihood: float, parameters: int, units: int) -> float:
     return -2 * log_likelihood + parameters * (np.log(units) + 1)
 
 
-def classification_entropy(responsibility: np.ndarray, weight: np.ndarray) -> float:
-    """sum_i w_i sum_k r_ik log r_ik, never positive; `responsibility` (unit, class)."""
-    return float(weight @ xlogy(responsibility, responsibility).sum(axis=1))
+def icl(log_likelihood: float, parameters: int, units: int, entropy: float) -> float:
+    """Integrated completed likelihood, from `entropy` = sum_i w_i sum_k r_ik log r_ik (never positive)."""
+    return bic(log_likelihood, parameters, units) - 2 * entropy
 
 
-def relative_entropy(responsibility: np.ndarray, weight: np.ndarray) -> float:
-    """1 for classes told apart with certainty, 0 for no information."""
-    classes = responsibility.shape[1]
-    if classes == 1:
-        return 1.0
-    return 1 + classification_entropy(responsibility, weight) / (weight.sum() * np.log(classes))
+def relative_entropy(entropy: float, total: float, classes: int) -> float:
+    """1 for classes told apart with certainty, 0 for no information; `total` is the sum of the units' weights."""
+    return 1.0 if classes == 1 else 1 + entropy / (total * np.log(classes))
