@@ -1,7 +1,6 @@
 """Solving with an information matrix that may be badly scaled, singular or not positive definite."""
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 FLOOR = 1e-10
 """Relative eigenvalue (of the matrix scaled to unit diagonal) under which a direction counts as flat."""
@@ -22,9 +21,8 @@ def solve_ascent(information: np.ndarray, gradient: np.ndarray) -> tuple[np.ndar
         return np.zeros_like(gradient), False
     scaled, scale = unit_diagonal(information)
     try:
-        factor = cho_factor(scaled, lower=True, check_finite=False)
-        if np.min(np.diag(factor[0])) > np.sqrt(FLOOR):
-            return cho_solve(factor, gradient / scale, check_finite=False) / scale, True
+        if np.min(np.diag(np.linalg.cholesky(scaled))) > np.sqrt(FLOOR):
+            return np.linalg.solve(scaled, gradient / scale) / scale, True
     except np.linalg.LinAlgError:
         pass
     values, vectors = np.linalg.eigh(scaled)
@@ -36,10 +34,22 @@ def least_squares(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     """Least-norm solutions of `gram x = cross` for stacks (..., c, c), (..., c, d); gram may be singular or zero."""
     scale = np.sqrt(np.maximum(np.diagonal(gram, axis1=-2, axis2=-1), 0.0))
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)[..., None]
-    values, vectors = np.linalg.eigh(gram * inverse * np.swapaxes(inverse, -1, -2))
+    scaled = gram * inverse * np.swapaxes(inverse, -1, -2)
+    if _is_sound(scaled):
+        return inverse * np.linalg.solve(scaled, inverse * cross)
+    values, vectors = np.linalg.eigh(scaled)
     kept = values > 64 * values.shape[-1] * np.finfo(float).eps
     reciprocal = np.divide(1.0, values, out=np.zeros_like(values), where=kept)[..., None]
     return inverse * (vectors @ (reciprocal * (np.swapaxes(vectors, -1, -2) @ (inverse * cross))))
+
+
+def _is_sound(stack: np.ndarray) -> bool:
+    """Whether all matrices of a stack, scaled to unit diagonal, are safely positive definite."""
+    try:
+        factor = np.linalg.cholesky(stack)
+    except np.linalg.LinAlgError:
+        return False
+    return bool(np.min(np.diagonal(factor, axis1=-2, axis2=-1), initial=1.0) > 1e-6)
 
 
 def invert(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

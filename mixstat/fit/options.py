@@ -16,8 +16,9 @@ class Options:
     max_iter: int = 500
     algorithm: str = "newton"
     verbose: int = 1
-    short_em: int = 15
-    """EM steps that every start is given,"""
+    short_em: int = 6
+    """EM steps that every start is given; those that are followed to a maximum have `longer_em` more,"""
+    longer_em: int = 10
     short_tol: float = 1e-2
     """unless one gains less than this in log-likelihood."""
     screen_above: int = 20_000

@@ -54,9 +54,11 @@ class Search:
         self.optima: list[Optimum] = []
 
     def begin(self, kind: str, theta: np.ndarray) -> None:
-        """A short EM from `theta`; none from parameters that the user gave, or where EM alone follows."""
-        alone = kind == GIVEN and self.options.algorithm != "newton"
-        steps = 0 if kind == FITTED or alone else self.options.short_em if self.problem.mixture.classes > 1 else 2
+        """A short EM from `theta`. A start that the user gave has no rival, so that it is only noted down."""
+        if kind in (GIVEN, FITTED):
+            self.candidates.append(Candidate(kind, theta, np.nan, np.nan, 0))
+            return
+        steps = self.options.short_em if self.problem.mixture.classes > 1 else 2
         result = em(self.problem, theta, tol=self.options.short_tol, max_iter=steps)
         self.candidates.append(
             Candidate(kind, result.theta, result.objective, result.log_likelihood, result.iterations)
@@ -85,7 +87,7 @@ class Search:
             if home < 0:
                 if place >= budget:
                     continue
-                home, steps = self._follow(theta)
+                home, steps = self._follow(theta, candidate.kind)
             best = self.optima[home].at
             self.candidates[index] = candidate._replace(
                 theta=best.theta,
@@ -95,8 +97,8 @@ class Search:
                 optimum=home,
             )
 
-    def _follow(self, theta: np.ndarray) -> tuple[int, int]:
-        """Newton from `theta` until it stops or joins a known optimum: (its place, steps)."""
+    def _follow(self, theta: np.ndarray, kind: str) -> tuple[int, int]:
+        """Some EM, then Newton, until it stops or joins a known optimum: (its place, steps)."""
         joined: list[int] = []
 
         def join(at: Evaluation) -> bool:
@@ -105,9 +107,11 @@ class Search:
             return place >= 0
 
         options = self.options
+        if kind != FITTED and self.problem.mixture.classes > 1:
+            theta = em(self.problem, theta, tol=options.short_tol, max_iter=options.longer_em).theta
         found = newton(self.problem, theta, tol=options.tol, max_iter=options.max_iter, stop=join)
         if joined and joined[-1] >= 0:
-            return joined[-1], found.iterations
+            return joined[-1], options.longer_em + found.iterations
         at = found.at._replace(theta=self.order.canonical(found.at.theta))
         if not np.array_equal(at.theta, found.at.theta):
             at = self.problem.evaluate(at.theta)
