@@ -31,13 +31,5 @@ class LocalOptimumWarning(UserWarning):
     """Starts disagree: the best likelihood was reached only once among several optima."""
 
 
-class SingularHessianWarning(ConvergenceWarning):
-    """The information is not positive definite: some standard errors do not exist."""
-
-
-class EmptyComponentWarning(ConvergenceWarning):
-    """An expert lost (nearly) all of its units."""
-
-
 class CollinearityWarning(UserWarning):
     """Some columns are linear combinations of others and were not estimated."""

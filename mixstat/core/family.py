@@ -16,11 +16,6 @@ import numpy as np
 Array = Any
 """A numpy or jax array."""
 
-INVERSE_LINKS: dict[str, Callable[[Array], Array]] = {
-    "identity": lambda eta: eta,
-    "log": jnp.exp,
-    "logit": jax.nn.sigmoid,
-}
 LINKS: dict[str, Callable[[Array], Array]] = {
     "identity": lambda value: value,
     "log": np.log,

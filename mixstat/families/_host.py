@@ -82,6 +82,13 @@ def mean_and_variance(values: np.ndarray, weight: np.ndarray) -> tuple[float, fl
     return mean, float(weight @ (values - mean) ** 2 / total)
 
 
+def positive_with_log(y: np.ndarray, name: str, family: str) -> np.ndarray:
+    """The data of families on y > 0: y and log y (2, row)."""
+    advice = "remove them, or model zeros apart with a point mass"
+    y = column(y, name, family, positive, "finite numbers above 0", advice)
+    return np.stack([y, np.log(y)])
+
+
 def median(values: np.ndarray, weight: np.ndarray) -> float:
     """Weighted median, 0 without a usable value."""
     weight = usable(values, weight)

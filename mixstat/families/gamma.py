@@ -14,7 +14,7 @@ import numpy as np
 
 from mixstat.core.family import Array, Family, Parameter
 from mixstat.core.special import HALF_LOG_TWO_PI, exp_remainder, stirling_error
-from mixstat.families._host import TINY, column, mean_and_variance, positive, row_shape
+from mixstat.families._host import TINY, mean_and_variance, positive_with_log, row_shape
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,7 @@ class Gamma(Family):
         return (Parameter("mean", "log", location=True), Parameter("shape", "log"))
 
     def encode(self, y: np.ndarray, name: str) -> np.ndarray:
-        advice = "remove them, or model zeros apart with a point mass"
-        y = column(y, name, self.name, positive, "finite numbers above 0", advice)
-        return np.stack([y, np.log(y)])
+        return positive_with_log(y, name, self.name)
 
     def log_density(self, eta: Sequence[Array], data: Array) -> Array:
         shape = jnp.exp(eta[1])

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixstat.core.family import Array, Parameter
-from mixstat.families._host import column, positive
+from mixstat.families._host import positive_with_log
 from mixstat.families.gaussian import Gaussian
 
 
@@ -27,9 +27,7 @@ class Lognormal(Gaussian):
         return (Parameter("mean_log", location=True), Parameter("sigma", "log"))
 
     def encode(self, y: np.ndarray, name: str) -> np.ndarray:
-        advice = "remove them, or model zeros apart with a point mass"
-        y = column(y, name, self.name, positive, "finite numbers above 0", advice)
-        return np.stack([y, np.log(y)])
+        return positive_with_log(y, name, self.name)
 
     def log_density(self, eta: Sequence[Array], data: Array) -> Array:
         return super().log_density(eta, data[1:]) - data[1]

@@ -106,21 +106,23 @@ class Search:
             joined.append(place)
             return place >= 0
 
-        options = self.options
+        options, warming = self.options, 0
         if kind != FITTED and self.problem.mixture.classes > 1:
-            theta = em(self.problem, theta, tol=options.short_tol, max_iter=options.longer_em).theta
+            longer = em(self.problem, theta, tol=options.short_tol, max_iter=options.longer_em)
+            theta, warming = longer.theta, longer.iterations
         found = newton(self.problem, theta, tol=options.tol, max_iter=options.max_iter, stop=join)
+        steps = warming + found.iterations
         if joined and joined[-1] >= 0:
-            return joined[-1], options.longer_em + found.iterations
+            return joined[-1], steps
         at = found.at._replace(theta=self.order.canonical(found.at.theta))
         if not np.array_equal(at.theta, found.at.theta):
             at = self.problem.evaluate(at.theta)
         known = -1 if found.converged else self._same_end(at.objective)
         if known >= 0:
-            return known, found.iterations
+            return known, steps
         verdict = judge(self.problem, at, at.information, found.converged, found.decrement)
         self.optima.append(Optimum(at, found.decrement, found.converged, verdict))
-        return len(self.optima) - 1, found.iterations
+        return len(self.optima) - 1, steps
 
     def near(self, theta: np.ndarray, objective: float) -> int:
         """The known converged optimum in whose neighbourhood `theta` lies, or -1."""
