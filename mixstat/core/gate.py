@@ -24,6 +24,11 @@ class Gate:
         """Coefficients (class - 1, column)."""
         return (self.classes - 1, len(self.columns))
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it has an intercept alone, so that all units have the same probabilities."""
+        return self.columns == (0,)
+
     def covariates(self, block: Design) -> Array:
         """(column, unit)."""
         return block.columns[np.asarray(self.columns, dtype=np.int64)] if block.gate is None else block.gate
@@ -33,5 +38,6 @@ class Gate:
         units = block.weight.shape[-1]
         if self.classes == 1 or not self.columns:
             return jnp.full((self.classes, units), -np.log(self.classes))
-        eta = coefficients @ self.covariates(block)
-        return jax.nn.log_softmax(jnp.concatenate([jnp.zeros((1, units)), eta]), axis=0)
+        eta = coefficients if self.is_constant else coefficients @ self.covariates(block)
+        logs = jax.nn.log_softmax(jnp.concatenate([jnp.zeros((1, eta.shape[1])), eta]), axis=0)
+        return jnp.broadcast_to(logs, (self.classes, units))

@@ -73,8 +73,11 @@ def _posterior(mixture: Mixture, gate: Array, experts: list[Array], block: Desig
     reached = log_expert if block.atom is None else log_expert + block.atom
     log_expert = jnp.concatenate([reached, block.extra]) if mixture.extras else reached
     joint = log_gate + log_expert + block.prior
-    marginal = jax.nn.logsumexp(joint, axis=0)
-    return Posterior(log_gate, log_expert, marginal, jnp.exp(joint - marginal))
+    top = jax.lax.stop_gradient(jnp.max(joint, axis=0))
+    top = jnp.where(jnp.isfinite(top), top, 0.0)
+    share = jnp.exp(joint - top)
+    total = jnp.sum(share, axis=0)
+    return Posterior(log_gate, log_expert, top + jnp.log(total), share / total)
 
 
 def _weigh(weight: Array, value: Array) -> Array:
@@ -142,18 +145,19 @@ def _block_rows(mixture: Mixture, parts: list[Array], block: Design, *, scores: 
 
 
 def _pieces(
-    mixture: Mixture, parts: list[Array], rows: list[Rows], post: Posterior, block: Design, epsilon: Array
+    mixture: Mixture, parts: list[Array], rows: list[Rows], post: Posterior, block: Design, epsilon: Array | None
 ) -> Pieces:
     weighted = block.weight * post.responsibility
     experts, start = [], 0
     for group, part, row in zip(mixture.groups, parts, rows, strict=True):
-        weight = to_rows(weighted[start : start + group.copies] + epsilon * block.weight, block)
-        experts.append(_outcome_statistics(group, part, row, weight, block))
+        own = weighted[start : start + group.copies]
+        seen = own if epsilon is None else own + epsilon * block.weight
+        experts.append(_outcome_statistics(group, part, row, to_rows(seen, block), block))
         start += group.copies
-    prior = sum(jnp.sum(_weigh(block.weight, row.density)) for row in rows)
+    prior = 0.0 if epsilon is None else sum(jnp.sum(_weigh(block.weight, row.density)) for row in rows)
     gradient, information = _gate_statistics(mixture.gate, post, weighted, block)
     value = jnp.sum(_weigh(block.weight, post.log_marginal))
-    return Pieces(value, jnp.sum(weighted, axis=1), prior, gradient, information, tuple(experts))
+    return Pieces(value, jnp.sum(weighted, axis=1), jnp.asarray(prior), gradient, information, tuple(experts))
 
 
 def _outcome_statistics(group: Experts, part: Array, rows: Rows, weight: Array, block: Design) -> tuple:
@@ -169,8 +173,11 @@ def _outcome_statistics(group: Experts, part: Array, rows: Rows, weight: Array, 
 
 
 @partial(jax.jit, static_argnums=0)
-def complete_statistics(mixture: Mixture, phi: Array, design: Design, epsilon: Array) -> Pieces:
-    """What one M-step needs. `epsilon` is the pseudo-weight of every unit in every expert (the scale penalty)."""
+def complete_statistics(mixture: Mixture, phi: Array, design: Design, epsilon: Array | None) -> Pieces:
+    """What one M-step needs. `epsilon` is the pseudo-weight of every unit in every expert (the scale penalty).
+
+    None leaves its sums out, which halves the work of a density.
+    """
 
     def statistic(block: Design) -> Pieces:
         parts, gate = mixture.split(phi)
@@ -185,12 +192,15 @@ def _gate_statistics(gate: Gate, post: Posterior, weighted: Array, block: Design
     """Gradient and complete-data information of the multinomial logit with soft responses."""
     if not (gate.columns and gate.classes > 1):
         return jnp.zeros(gate.shape), jnp.zeros((0, 0))
-    columns = gate.covariates(block)
+    columns, weight, response = gate.covariates(block), block.weight, weighted[1:]
     probability = jnp.exp(post.log_gate[1:])
-    gradient = (weighted[1:] - block.weight * probability) @ columns.T
+    if gate.is_constant:
+        columns, probability = jnp.ones((1, 1)), probability[:, :1]
+        weight, response = jnp.sum(weight, keepdims=True), jnp.sum(response, axis=1, keepdims=True)
+    gradient = (response - weight * probability) @ columns.T
     k, m = np.triu_indices(gate.classes - 1)
     spread = (k == m)[:, None] * probability[k] - probability[k] * probability[m]
-    return gradient, gram(block.weight * spread, columns)
+    return gradient, gram(weight * spread, columns)
 
 
 class Louis(NamedTuple):
@@ -232,7 +242,7 @@ def _mean_scores(mixture: Mixture, post: Posterior, scores: list[Array], block: 
 
 
 @partial(jax.jit, static_argnums=0)
-def louis(mixture: Mixture, phi: Array, design: Design, epsilon: Array) -> Louis:
+def louis(mixture: Mixture, phi: Array, design: Design, epsilon: Array | None) -> Louis:
     """Log-likelihood, gradient and the parts of the observed information at phi."""
     parts, gate = mixture.split(phi)
 
@@ -245,7 +255,8 @@ def louis(mixture: Mixture, phi: Array, design: Design, epsilon: Array) -> Louis
         heavy = block.weight * mean
         columns = mixture.gate.covariates(block)
         plain = jnp.concatenate([score.reshape(-1, score.shape[-1]) for score in scores])
-        gradient = jnp.sum(heavy[: plain.shape[0]], axis=1) + epsilon * (plain @ block.weight)
+        gradient = jnp.sum(heavy[: plain.shape[0]], axis=1)
+        gradient = gradient if epsilon is None else gradient + epsilon * (plain @ block.weight)
         own, start = [], 0
         for score in scores:
             stop = start + score.shape[0] * score.shape[1]

@@ -118,7 +118,7 @@ def diagnose(
     words = [] if flat or verdict.status.startswith("converged: ") else [verdict.status]
     edges = [f"{_listed(edge)} lies on the boundary of its range"] if edge else []
     start = ["converged"] if converged and not words else []
-    return Verdict(converged, verdict.spurious, "; ".join([*start, *found, *edges, *words]))
+    return verdict._replace(converged=converged, status="; ".join([*start, *found, *edges, *words]))
 
 
 def _is_exact(solution: Solution, responses: Mapping[str, ResponseData], sample: Sample) -> bool:

@@ -136,7 +136,6 @@ def _maximize(request: Request, prepared: Prepared) -> tuple[Fitted, Problem]:
         phi,
         phi[ties.representative],
         (jacobian @ ties.matrix)[ties.representative],
-        found.entropy,
         tuple(sorted(prepared.dropped)),
         found.interrupted,
     )

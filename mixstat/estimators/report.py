@@ -39,6 +39,7 @@ def facts_of(fitted: Fitted) -> dict[str, Any]:
     solution, weight = fitted.solution, fitted.sample.weight
     units = int((weight > 0).sum())
     log_likelihood, parameters = solution.log_likelihood, fitted.assembled.named.ties.size
+    entropy = solution.verdict.entropy
     bic = criteria.bic(log_likelihood, parameters, units)
     return {
         "n_units": units,
@@ -50,8 +51,8 @@ def facts_of(fitted: Fitted) -> dict[str, Any]:
         "bic": bic,
         "sabic": criteria.sabic(log_likelihood, parameters, units),
         "caic": criteria.caic(log_likelihood, parameters, units),
-        "icl": criteria.icl(log_likelihood, parameters, units, fitted.entropy),
-        "entropy": criteria.relative_entropy(fitted.entropy, float(weight.sum()), fitted.assembled.mixture.classes),
+        "icl": criteria.icl(log_likelihood, parameters, units, entropy),
+        "entropy": criteria.relative_entropy(entropy, float(weight.sum()), fitted.assembled.mixture.classes),
         "converged": solution.verdict.converged,
     }
 

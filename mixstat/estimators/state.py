@@ -51,7 +51,6 @@ class Fitted(NamedTuple):
     phi: np.ndarray
     theta: np.ndarray
     jacobian: np.ndarray
-    entropy: float  # sum_i w_i sum_k r_ik log r_ik
     dropped: tuple[str, ...]
     interrupted: bool
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixstat.core.design import Data
-from mixstat.core.mixture import Mixture, diagnostics
+from mixstat.core.mixture import Mixture
 from mixstat.fit.em import em, squarem
 from mixstat.fit.initial import from_labels
 from mixstat.fit.newton import newton, stationarity
@@ -17,7 +17,7 @@ from mixstat.fit.progress import progress
 from mixstat.fit.search import FITTED, GIVEN, Candidate, Search
 from mixstat.fit.solution import Solution, Start
 from mixstat.fit.ties import Ties
-from mixstat.fit.verdict import SEPARATION, judge, judge_em
+from mixstat.fit.verdict import judge, judge_em
 
 
 class Model(NamedTuple):
@@ -30,12 +30,11 @@ class Model(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A solution, whether the search was interrupted, the problem, and sum_i w_i sum_k r_ik log r_ik."""
+    """A solution, whether the search was interrupted, and the problem."""
 
     solution: Solution
     interrupted: bool
     problem: Problem
-    entropy: float
 
 
 def maximize(
@@ -63,9 +62,7 @@ def maximize(
             raise
     finally:
         bar.close()
-    solution = _conclude(search, starts or search.table())
-    entropy = float(diagnostics(model.mixture, solution.phi, problem.design, SEPARATION).entropy)
-    return Found(solution, interrupted, problem, entropy)
+    return Found(_conclude(search, starts or search.table()), interrupted, problem)
 
 
 def _run(model: Model, search: Search, rng: np.random.Generator, start: np.ndarray | None) -> tuple[Start, ...]:

@@ -55,7 +55,9 @@ class Problem:
 
     def expect(self, theta: np.ndarray) -> Expectation:
         """E-step at theta."""
-        pieces = complete_statistics(self.mixture, self.ties.expand(theta), self.design, self.penalty.epsilon)
+        pieces = complete_statistics(
+            self.mixture, self.ties.expand(theta), self.design, self._pseudo_weight(self.penalty)
+        )
         pieces = jax.tree.map(np.asarray, pieces)
         return Expectation(theta, _objective(theta, pieces, self.penalty), float(pieces.log_likelihood), pieces)
 
@@ -68,7 +70,7 @@ class Problem:
         return self._evaluate(theta, Penalty(np.zeros(len(theta)), np.zeros(len(theta)), 0.0))
 
     def _evaluate(self, theta: np.ndarray, penalty: Penalty) -> Evaluation:
-        parts = louis(self.mixture, self.ties.expand(theta), self.design, penalty.epsilon)
+        parts = louis(self.mixture, self.ties.expand(theta), self.design, self._pseudo_weight(penalty))
         parts = jax.tree.map(np.asarray, parts)
         pieces = parts.pieces
         information = self.ties.information(observed_information(self.mixture, parts))
@@ -80,6 +82,10 @@ class Problem:
             information + np.diag(penalty.ridge),
             pieces.class_weight,
         )
+
+    def _pseudo_weight(self, penalty: Penalty) -> float | None:
+        """Epsilon as the kernels take it: None in a problem without a scale penalty, so that each compiles once."""
+        return penalty.epsilon if self.penalty.epsilon else None
 
     def maximize_complete(self, expectation: Expectation, *, gate: bool = True) -> np.ndarray:
         """M-step: the parameters that an E-step's statistics lead to."""

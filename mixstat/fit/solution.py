@@ -17,11 +17,12 @@ class Start(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether a solution is a clean maximum; `status` is a sentence with advice."""
+    """Whether a solution is a clean maximum; `status` is a sentence with advice; `entropy` = sum w r log r."""
 
     converged: bool
     spurious: bool
     status: str
+    entropy: float
 
 
 class Solution(NamedTuple):

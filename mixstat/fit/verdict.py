@@ -26,7 +26,8 @@ SEPARATED = (
 
 def judge(problem: Problem, at: Evaluation, information: np.ndarray, converged: bool, decrement: float) -> Verdict:
     """The verdict on an evaluated point; `information` is that of the unpenalised likelihood."""
-    complaints, spurious, steep = _suspicions(problem, at.theta, at.class_weight)
+    complaints, found, steep = _suspicions(problem, at.theta, at.class_weight)
+    spurious = bool(complaints)
     singular = _is_singular(information)
     if steep and (singular or not converged):
         complaints.append(SEPARATED)
@@ -38,23 +39,24 @@ def judge(problem: Problem, at: Evaluation, information: np.ndarray, converged: 
     elif not converged:
         complaints.append(f"not converged (Newton decrement {decrement:.1e}); raise max_iter or n_init")
     status = "; ".join(complaints) if complaints else "converged: a maximum with positive definite information"
-    return Verdict(converged and not spurious, spurious, status)
+    return Verdict(converged and not spurious, spurious, status, float(found.entropy))
 
 
 def judge_em(problem: Problem, theta: np.ndarray, class_weight: np.ndarray, done: bool) -> Verdict:
     """The verdict on a point where EM stopped: no information, hence no certificate, is computed."""
-    complaints, spurious, steep = _suspicions(problem, theta, class_weight)
+    complaints, found, steep = _suspicions(problem, theta, class_weight)
+    spurious = bool(complaints)
     complaints += [SEPARATED] if steep else []
     words = (
         "EM stopped: the mean log-likelihood gained less than tol in a step (no certificate of a maximum)"
         if done
         else "EM reached max_iter; raise it or tol"
     )
-    return Verdict(done and not spurious, spurious, "; ".join([*complaints, words]))
+    return Verdict(done and not spurious, spurious, "; ".join([*complaints, words]), float(found.entropy))
 
 
-def _suspicions(problem: Problem, theta: np.ndarray, class_weight: np.ndarray) -> tuple[list[str], bool, bool]:
-    """(complaints, whether the solution is spurious, whether the gate is steep enough to separate)."""
+def _suspicions(problem: Problem, theta: np.ndarray, class_weight: np.ndarray) -> tuple[list[str], Diagnostics, bool]:
+    """(why the solution is spurious, its diagnostics, whether the gate is steep enough to separate)."""
     complaints = []
     small = _small_experts(problem, class_weight)
     found = jax.tree.map(
@@ -71,7 +73,7 @@ def _suspicions(problem: Problem, theta: np.ndarray, class_weight: np.ndarray) -
             f"expert {_names(spikes)} is a spike on few units (an artefact of the unbounded likelihood); "
             "raise scale_penalty or share the scale"
         )
-    return complaints, bool(complaints), bool(found.separated > 0.1 * class_weight.sum())
+    return complaints, found, bool(found.separated > 0.1 * class_weight.sum())
 
 
 def _names(experts: np.ndarray) -> str:
