@@ -1,11 +1,17 @@
 """mixstat: statistical mixture-of-experts modelling, from a formula to an honest maximum."""
 
 from mixstat import datasets
-from mixstat.core.family import Family, Parameter
+from mixstat.core.family import Family, Parameter, Tails
+from mixstat.estimators.class_number_tests import bootstrap_lrt, vuong_test
+from mixstat.estimators.comparing import compare, plot_confusion, plot_criteria
 from mixstat.estimators.extras import Noise, PointMass
 from mixstat.estimators.joint import Joint
 from mixstat.estimators.mixture import MixtureOfExperts
+from mixstat.estimators.persistence import load
+from mixstat.estimators.pooling import pool
 from mixstat.estimators.regression import Regression
+from mixstat.estimators.selection import select
+from mixstat.estimators.testing import likelihood_ratio_test
 from mixstat.exceptions import (
     CollinearityWarning,
     ConvergenceWarning,
@@ -16,6 +22,7 @@ from mixstat.exceptions import (
     UnseenLevelError,
 )
 from mixstat.formula import register_transform
+from mixstat.studies import Study
 
 __version__ = "0.1.0"
 
@@ -33,7 +40,18 @@ __all__ = [
     "Parameter",
     "PointMass",
     "Regression",
+    "Study",
+    "Tails",
     "UnseenLevelError",
+    "bootstrap_lrt",
+    "compare",
     "datasets",
+    "likelihood_ratio_test",
+    "load",
+    "plot_confusion",
+    "plot_criteria",
+    "pool",
     "register_transform",
+    "select",
+    "vuong_test",
 ]

@@ -7,11 +7,13 @@ distributional regression; here every parameter may have its own formula).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from mixstat.exceptions import OptionError
 
 Array = Any
 """A numpy or jax array."""
@@ -39,6 +41,17 @@ class Parameter:
     def __post_init__(self) -> None:
         if not self.key:
             object.__setattr__(self, "key", self.name)
+
+
+class Tails(NamedTuple):
+    """Logs of both tails at y: log P(Y <= y) and log P(Y > y)."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+
+    def probability(self) -> np.ndarray:
+        """P(Y <= y), from the smaller tail."""
+        return np.where(self.lower < self.upper, np.exp(self.lower), -np.expm1(self.upper))
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,26 @@ class Family:
     def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Constant predictors (P,) that fit the weighted sample roughly (moments): where Newton may begin."""
         raise NotImplementedError
+
+    # Optional distribution function of a family with one response (host): quantiles, intervals and residuals need it.
+
+    def tails(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> Tails:
+        """log P(Y <= y) and log P(Y > y) at any real y (..., row), both finite inside the support however far out.
+
+        `data` (m, row) is given where the response's constants are known (trials).
+        """
+        raise OptionError(
+            f"family {self.name!r} has no distribution function, which quantiles, intervals and residuals need; "
+            "choose a family of one numeric response, or give the family a method `tails`"
+        )
+
+    def tails_below(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> Tails:
+        """Left limits, log P(Y < y) and log P(Y >= y): a mass function stands on whole numbers."""
+        return self.tails(eta, np.ceil(y) - 1.0 if self.discrete else y, data)
+
+    def cdf(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> np.ndarray:
+        """P(Y <= y | eta), (..., row)."""
+        return self.tails(eta, y, data).probability()
 
     # Optional closed-form M-step of families that are Gaussian in some residual: where all parameters but the location
     # are constant and nothing is tied, the location is weighted least squares and the rest follows from the scatter.

@@ -87,20 +87,32 @@ def to_data(
     gate_values: np.ndarray | None,
 ) -> Data:
     """Arrays in data order. Without responses (new data) every response is a safe value and unobserved."""
-    rows = len(materialized.kept)
-    parts = [_stack_responses(slots, responses, rows) for template in assembled.stacks for slots in template]
-    blocked = np.logical_or.reduce([part.blocked for part in parts])
-    return Data(
+    data = Data(
         columns=assembled.columns.values(materialized),
         offsets=assembled.columns.offsets(materialized),
-        responses=tuple(part.data for part in parts),
-        observed=tuple(None if part.seen.all() else part.seen.astype(float) for part in parts),
+        responses=(),
+        observed=(),
         unit=unit,
         gate=gate_values,
         weight=weight,
         prior=prior,
         extra=extra,
-        atom=_unit_atoms(blocked, unit, len(weight)) if blocked.any() else None,
+        atom=None,
+    )
+    return replace_responses(data, assembled, responses, unit)
+
+
+def replace_responses(
+    data: Data, assembled: Assembled, responses: Mapping[str, ResponseData] | None, unit: np.ndarray | None
+) -> Data:
+    """The same rows with other responses."""
+    rows = data.columns.shape[-1]
+    parts = [_stack_responses(slots, responses, rows) for template in assembled.stacks for slots in template]
+    blocked = np.logical_or.reduce([part.blocked for part in parts])
+    return data._replace(
+        responses=tuple(part.data for part in parts),
+        observed=tuple(None if part.seen.all() else part.seen.astype(float) for part in parts),
+        atom=_unit_atoms(blocked, unit, len(data.weight)) if blocked.any() else None,
     )
 
 

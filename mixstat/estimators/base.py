@@ -11,14 +11,25 @@ from mixstat.core.family import Family
 from mixstat.estimators import report
 from mixstat.estimators.arrays import table_from_arrays
 from mixstat.estimators.checks import column_name
+from mixstat.estimators.classifying import Classifying
+from mixstat.estimators.distributing import Distributing
+from mixstat.estimators.effects import Effects
+from mixstat.estimators.external import External
 from mixstat.estimators.extras import Extra
 from mixstat.estimators.fitting import fit_model
+from mixstat.estimators.interoperability import Interoperability
+from mixstat.estimators.persistence import Saving
 from mixstat.estimators.plan import Plan
+from mixstat.estimators.plotting import Plotting
 from mixstat.estimators.predicting import Predicting, family_of, is_categorical
 from mixstat.estimators.random import generator
+from mixstat.estimators.relabelling import Relabelling
 from mixstat.estimators.reporting import Reporting
-from mixstat.estimators.state import Fitted, Request
+from mixstat.estimators.resampling import Resampling
+from mixstat.estimators.sampling import Sampling
+from mixstat.estimators.state import Fitted, Request, Training
 from mixstat.estimators.tables import join_response, refuse_array
+from mixstat.estimators.testing import Testing
 from mixstat.exceptions import ConvergenceWarning, LocalOptimumWarning, OptionError
 from mixstat.fit.options import Options
 from mixstat.results.tables import starts_table
@@ -29,10 +40,26 @@ SOUND = ("converged", "EM stopped")
 """How a status begins that is no reason to warn."""
 
 
-class MixtureEstimator(Predicting, Reporting, BaseEstimator):
+class MixtureEstimator(
+    Predicting,
+    Reporting,
+    Testing,
+    Resampling,
+    Relabelling,
+    Classifying,
+    External,
+    Sampling,
+    Effects,
+    Distributing,
+    Plotting,
+    Interoperability,
+    Saving,
+    BaseEstimator,
+):
     """Base of `Regression` and `MixtureOfExperts`."""
 
     fitted_: Fitted
+    _training: Training
     cluster: str | None
 
     def _plan(self, formula: str | None) -> Plan:
@@ -67,12 +94,24 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
 
         X is a table (pandas, polars, pyarrow) where the model has a formula, else an array (row, column) with y
         (row,). `sample_weight` is an array of non-negative numbers or the name of a column. Rows with a missing value
-        in any column used are dropped, and counted in `summary()`.
+        in any column used are dropped, and counted in `summary()`. The table is referred to (not copied) until the
+        estimator is pickled, for the methods that look at the data again.
         """
         if sample_weight is not None and isinstance(sample_weight, str) and self._representative().formula is None:
             raise OptionError("sample_weight names a column, which needs a formula and a table; pass an array")
         table, formula = self._table(X, y, reset=True)
-        request = Request(
+        self._fit_training(Training(table, formula, sample_weight))
+        self._warn()
+        return self
+
+    def _fit_training(self, training: Training) -> "MixtureEstimator":
+        self.fitted_, self._problem = fit_model(training.table, self._request(training.formula), training.sample_weight)
+        self._training = training
+        self._learn(training.formula)
+        return self
+
+    def _request(self, formula: str | None) -> Request:
+        return Request(
             self._plan(formula),
             self._options(),
             self._extras(),
@@ -84,10 +123,6 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
             generator(getattr(self, "random_state", None)),
             formula is not None,
         )
-        self.fitted_, self._problem = fit_model(table, request, sample_weight)
-        self._learn(formula)
-        self._warn()
-        return self
 
     def _table(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, str | None]:
         """(table, formula made in array mode or None). With a formula y must agree with the table's response."""
@@ -128,5 +163,6 @@ class MixtureEstimator(Predicting, Reporting, BaseEstimator):
 
     def __getstate__(self) -> dict:
         state = dict(super().__getstate__())
-        state.pop("_problem", None)
+        for name in ("_problem", "_training"):
+            state.pop(name, None)
         return state

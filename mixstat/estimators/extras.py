@@ -13,6 +13,7 @@ import numpy as np
 from mixstat.core.family import Family
 from mixstat.estimators.responses import ResponseData
 from mixstat.exceptions import DataError, OptionError
+from mixstat.inference.distribution import AtomLaw, Law, UniformLaw
 
 
 class Box(NamedTuple):
@@ -68,6 +69,11 @@ class Noise:
             return rng.integers(box.low.astype(int), box.high.astype(int) + 1, size=(rows, len(box.low))).astype(float)
         return rng.uniform(box.low, box.high, size=(rows, len(box.low)))
 
+    def law(self, state: list[Box], response: int, family: Family) -> Law:
+        """The distribution of one numeric response."""
+        low, high = float(state[response].low[0]), float(state[response].high[0])
+        return UniformLaw(low, high, family.discrete) if family.discrete or low < high else AtomLaw(low)
+
     def atom(self) -> float | None:
         return None
 
@@ -108,6 +114,10 @@ class PointMass:
         self, rng: np.random.Generator, state: list[Box], response: int, family: Family, rows: int
     ) -> np.ndarray:
         return np.full((rows, family.dimension), float(self.value))
+
+    def law(self, state: list[Box], response: int, family: Family) -> Law:
+        """The distribution of one numeric response."""
+        return AtomLaw(float(self.value))
 
     def atom(self) -> float | None:
         return float(self.value)

@@ -1,17 +1,17 @@
 """Fitting: from a table and a plan to a fitted state, written once for every estimator."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mixstat.core.design import Data
-from mixstat.estimators.assembly import Assembled, assemble, to_data
+from mixstat.estimators.assembly import Assembled, assemble, replace_responses, to_data
 from mixstat.estimators.columns import Columns
 from mixstat.estimators.diagnosis import collinear, diagnose, require_enough, require_variation, warn_of_collinear
 from mixstat.estimators.extras import extra_densities
 from mixstat.estimators.plan import GATE
-from mixstat.estimators.responses import ResponseData, bind_family, distinct, encode_response
+from mixstat.estimators.responses import ResponseData, bind_family, distinct, encode_response, redrawn
 from mixstat.estimators.sample import Sample, gate_values, known_classes, take_sample
 from mixstat.estimators.state import Fitted, Request, atoms_of
 from mixstat.estimators.units import first_rows
@@ -40,10 +40,10 @@ class Prepared(NamedTuple):
 @double
 def fit_model(table: Any, request: Request, sample_weight: Any) -> tuple[Fitted, Problem]:
     """Fit and return the state, with the problem (data on the device) from which robust covariances are computed."""
-    return _maximize(request, _prepare(table, request, sample_weight))
+    return maximize_prepared(request, prepare(table, request, sample_weight))
 
 
-def _prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
+def prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
     plan = request.plan
     schema, materialized = _materialize(table, request, sample_weight)
     if GATE in materialized.offsets:
@@ -63,8 +63,7 @@ def _prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
     if not request.from_arrays:
         require_enough(assembled, responses, sample)
     warn_of_collinear(dropped)
-    states = tuple(extra.learn(distinct(responses), sample.row_weight) for extra in request.extras)
-    mixture, units = assembled.mixture, len(sample.weight)
+    mixture = assembled.mixture
     data = to_data(
         assembled,
         materialized,
@@ -72,10 +71,28 @@ def _prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
         unit=sample.unit,
         weight=sample.weight,
         prior=known_classes(request.prior_classes, table, sample, mixture.experts, mixture.classes),
-        extra=extra_densities(request.extras, states, distinct(responses), sample.unit, units),
+        extra=np.zeros((mixture.extras, len(sample.weight))),
         gate_values=gate_values(columns, mixture.gate.columns, values, sample.unit, sample.unit_labels),
     )
-    return Prepared(schema, assembled, responses, sample, states, data, dropped)
+    return _with_extras(request, Prepared(schema, assembled, responses, sample, (), data, dropped))
+
+
+def _with_extras(request: Request, prepared: Prepared) -> Prepared:
+    """With the densities of the classes that have no parameters."""
+    sample, seen = prepared.sample, distinct(prepared.responses)
+    states = tuple(extra.learn(seen, sample.row_weight) for extra in request.extras)
+    extra = extra_densities(request.extras, states, seen, sample.unit, len(sample.weight))
+    return prepared._replace(states=states, data=prepared.data._replace(extra=extra))
+
+
+def with_draws(request: Request, prepared: Prepared, draws: Sequence[np.ndarray]) -> Prepared:
+    """The same rows with other values of the distinct responses, each (row, dimension)."""
+    atoms = atoms_of(request.extras)
+    responses = {
+        key: redrawn(response, draws[int(key.split(".")[1])], atoms) for key, response in prepared.responses.items()
+    }
+    data = replace_responses(prepared.data, prepared.assembled, responses, prepared.sample.unit)
+    return _with_extras(request, prepared._replace(responses=responses, data=data))
 
 
 def _materialize(table: Any, request: Request, sample_weight: Any) -> tuple[Schema, Materialized]:
@@ -107,15 +124,36 @@ def _responses(request: Request, materialized: Materialized) -> dict[str, Respon
     return responses
 
 
-def _maximize(request: Request, prepared: Prepared) -> tuple[Fitted, Problem]:
-    assembled, sample = prepared.assembled, prepared.sample
-    mixture, tied = assembled.mixture, assembled.named.ties
-    scaling = learn_scaling(mixture, tied, prepared.data.columns, sample.row_weight)
+class Standardized(NamedTuple):
+    """What is maximised, and the way back: `jacobian` (phi, phi) leads to the user's scale."""
+
+    model: Model
+    scaling: Scaling
+    jacobian: np.ndarray
+
+    @property
+    def ties(self) -> Ties:
+        return self.model.ties
+
+
+def standardize(request: Request, prepared: Prepared) -> Standardized:
+    """Centre and scale the covariates."""
+    mixture, tied = prepared.assembled.mixture, prepared.assembled.named.ties
+    scaling = learn_scaling(mixture, tied, prepared.data.columns, prepared.sample.row_weight)
     ties = Ties(TieMap(tied.index, tied.value * scaling.scale[uses(mixture)[0]]))
     data = _standardized(prepared.data, scaling, mixture.gate.columns)
-    jacobian = scaling.jacobian(mixture)
+    penalty = _penalty(request, prepared.assembled, prepared.sample)
+    return Standardized(Model(mixture, data, ties, penalty), scaling, scaling.jacobian(mixture))
+
+
+@double
+def maximize_prepared(request: Request, prepared: Prepared) -> tuple[Fitted, Problem]:
+    """Standardise, search and judge: the fitted state on the user's scale."""
+    assembled, sample = prepared.assembled, prepared.sample
+    standardized = standardize(request, prepared)
+    jacobian, ties = standardized.jacobian, standardized.ties
     found = maximize(
-        Model(mixture, data, ties, _penalty(request, assembled, sample)),
+        standardized.model,
         request.options,
         request.rng,
         start=_start(request, assembled, jacobian, ties, sample),
@@ -132,7 +170,7 @@ def _maximize(request: Request, prepared: Prepared) -> tuple[Fitted, Problem]:
         request.unit,
         sample,
         solution,
-        scaling,
+        standardized.scaling,
         phi,
         phi[ties.representative],
         (jacobian @ ties.matrix)[ties.representative],

@@ -1,5 +1,6 @@
 """New data: from a table to the arrays that a fitted mixture is applied to, and its probabilities there."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ class NewData(NamedTuple):
     """Arrays of new rows; `responses` by outcome key where the response was asked for; `unit` (row,) if grouped."""
 
     data: Data
-    responses: dict[str, ResponseData] | None
+    responses: Mapping[str, ResponseData] | None
     unit: np.ndarray | None
     rows: int
 

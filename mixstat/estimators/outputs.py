@@ -69,6 +69,12 @@ def class_means(fitted: Fitted, new: NewData) -> list[Means]:
 def simulate(fitted: Fitted, table: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """One draw of every response by column: a class a unit from the gate, then a response a row."""
     new = read(fitted, table, response=_needs_trials(fitted, table), by_unit=fitted.unit_name is not None)
+    pairs = zip(_first_slots(fitted), draw(fitted, new, rng), strict=True)
+    return {name: column for slot, values in pairs for name, column in _named(slot, values)}
+
+
+def draw(fitted: Fitted, new: NewData, rng: np.random.Generator) -> list[np.ndarray]:
+    """One draw of every distinct response, (row, dimension), categories as codes."""
     chosen = _draw_classes(gate_probability(fitted.assembled.mixture, fitted.phi, new.data), rng)
     chosen = chosen if new.unit is None else chosen[new.unit]
     slots = _first_slots(fitted)
@@ -84,7 +90,7 @@ def simulate(fitted: Fitted, table: Any, rng: np.random.Generator) -> dict[str, 
         rows = np.flatnonzero(chosen == first[-1] + position)
         for index, slot in enumerate(slots):
             draws[index][rows] = extra.sample(rng, state, index, slot.family, len(rows))
-    return {name: column for slot, draw in zip(slots, draws, strict=True) for name, column in _named(slot, draw)}
+    return draws
 
 
 def _needs_trials(fitted: Fitted, table: Any) -> bool:

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 
 from mixstat.estimators.diagnosis import column_names
+from mixstat.estimators.plan import GATE
 from mixstat.estimators.state import Fitted
 from mixstat.fit.problem import Problem
 from mixstat.inference import criteria
+from mixstat.inference.labels import Coefficient
 from mixstat.results.labels import Label
 from mixstat.results.summary import Section, Summary
 from mixstat.results.tables import tidy
@@ -17,6 +19,11 @@ from mixstat.results.tables import tidy
 def labels_of(fitted: Fitted) -> list[Label]:
     """Labels of the free parameters, in the order of `covariance()`."""
     return [fitted.assembled.named.labels[position] for position in fitted.assembled.named.ties.representative]
+
+
+def coefficients_of(fitted: Fitted) -> list[Coefficient]:
+    """The free parameters as `inference.labels` permutes them."""
+    return [Coefficient(x.expert, (x.parameter, x.term), x.parameter == GATE) for x in labels_of(fitted)]
 
 
 def estimated(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
@@ -89,15 +96,19 @@ def class_sizes(fitted: Fitted) -> np.ndarray:
 
 def status(fitted: Fitted) -> str:
     """The verdict, and how many starts agree with it."""
-    starts = fitted.solution.starts
     text = fitted.solution.verdict.status
-    judged = [start for start in starts if start.hits > 0]
-    if len(starts) > 1 and judged:
-        hits = max((s.hits for s in judged if _reached(s.log_likelihood, fitted)), default=0)
-        distinct = len({round(s.objective, 4) for s in judged})
-        text += f"; reached by {hits} of {len(judged)} starts carried on"
+    reached, carried = hits(fitted)
+    if len(fitted.solution.starts) > 1 and carried:
+        distinct = len({round(s.objective, 4) for s in fitted.solution.starts if s.hits > 0})
+        text += f"; reached by {reached} of {carried} starts carried on"
         text += f", which found {distinct} optima" if distinct > 1 else ""
     return text + ("; interrupted: the best so far" if fitted.interrupted else "")
+
+
+def hits(fitted: Fitted) -> tuple[int, int]:
+    """(starts that reached the reported optimum, starts carried on to an optimum)."""
+    judged = [start for start in fitted.solution.starts if start.hits > 0]
+    return max((s.hits for s in judged if _reached(s.log_likelihood, fitted)), default=0), len(judged)
 
 
 def _reached(log_likelihood: float, fitted: Fitted) -> bool:
@@ -105,16 +116,17 @@ def _reached(log_likelihood: float, fitted: Fitted) -> bool:
 
 
 def _sections(fitted: Fitted, table: pd.DataFrame) -> list[Section]:
-    sections = []
+    sections, names = [], fitted.expert_names
     gate = table["parameter"] == "gate"
     columns = [c for c in table.columns if c != "expert"]
     experts = table["expert"].fillna(0)
     for expert in sorted(experts[~gate].unique()):
         part = table.loc[~gate & (experts == expert), columns]
-        sections.append(Section(f"Expert {expert}" if expert else "Shared by all experts", part))
+        sections.append(Section(names[expert - 1] if expert else "Shared by all experts", part))
     if gate.any():
         columns = [c for c in table.columns if c != "parameter"]
-        sections.append(Section("Gate (multinomial logit, reference expert 1)", table.loc[gate, columns]))
+        reference = names[0] if fitted.names else "expert 1"
+        sections.append(Section(f"Gate (multinomial logit, reference {reference})", table.loc[gate, columns]))
     return sections
 
 
@@ -145,6 +157,11 @@ def to_user_scale(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
     known[flat] = np.nan
     known[:, flat] = np.nan
     return known
+
+
+def to_user_coefficients(fitted: Fitted, theta: np.ndarray) -> np.ndarray:
+    """Standardised free parameters (draw, theta) -> on the user's scale (draw, theta)."""
+    return fitted.theta + (theta - fitted.solution.theta) @ fitted.jacobian.T
 
 
 def cluster_places(problem: Problem, cluster: np.ndarray) -> np.ndarray:

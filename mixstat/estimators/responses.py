@@ -43,7 +43,19 @@ def _plain(value: float) -> float | int:
 
 def encode_response(family: Family, response: Response, atoms: Sequence[float] = ()) -> ResponseData:
     """Encode a response; missing rows, and rows at an atom that the family cannot reach, are marked."""
-    values = _values(family, response)
+    return _encoded(response.names, family, _values(family, response), atoms)
+
+
+def redrawn(response: ResponseData, draws: np.ndarray, atoms: Sequence[float] = ()) -> ResponseData:
+    """The response with other values (row, dimension), categories as codes; trials and missing rows stay."""
+    values = draws[:, 0] if draws.shape[1] == 1 else draws.copy()
+    if response.family.name == "binomial":
+        values = np.column_stack([draws[:, 0], response.data[1]])
+    values[~response.seen] = np.nan
+    return _encoded(response.names, response.family, values, atoms)
+
+
+def _encoded(names: tuple[str, ...], family: Family, values: np.ndarray, atoms: Sequence[float]) -> ResponseData:
     table = values[:, None] if values.ndim == 1 else values
     seen = ~np.isnan(table).any(axis=1)
     at_atom = np.zeros(len(values), dtype=bool)
@@ -51,12 +63,12 @@ def encode_response(family: Family, response: Response, atoms: Sequence[float] =
         at_atom = np.any([(table == atom).all(axis=1) for atom in atoms], axis=0)
     hidden = at_atom | ~seen
     raw = values if not at_atom.any() else np.where(at_atom if values.ndim == 1 else at_atom[:, None], np.nan, values)
-    data = family.encode(raw, ", ".join(response.names))
+    data = np.array(family.encode(raw, ", ".join(names)))
     own = data[: family.dimension].copy()
     if hidden.any():
         data[:, hidden] = safe_data(family)
         own[:, at_atom] = table[at_atom].T
-    return ResponseData(response.names, family, data, own, seen, at_atom)
+    return ResponseData(names, family, data, own, seen, at_atom)
 
 
 def safe_data(family: Family) -> np.ndarray:

@@ -3,11 +3,13 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import clone
 
 from mixstat.estimators.assembly import Assembled
 from mixstat.estimators.extras import Extra
 from mixstat.estimators.plan import Plan
 from mixstat.estimators.sample import Sample
+from mixstat.exceptions import DataError, OptionError
 from mixstat.fit.options import Options
 from mixstat.fit.solution import Solution
 from mixstat.fit.standardize import Scaling
@@ -32,6 +34,27 @@ class Request(NamedTuple):
     from_arrays: bool
 
 
+class Training(NamedTuple):
+    """What a model was fitted to: the table by reference, the formula made for arrays or None, the weights given."""
+
+    table: Any
+    formula: str | None
+    sample_weight: Any
+
+
+def training_of(model: Any, X: Any, y: Any, sample_weight: Any) -> Training:
+    """The data given, or where X is None those that `model` was fitted to."""
+    if X is not None:
+        table, formula = clone(model)._table(X, y, reset=True)
+        return Training(table, formula, sample_weight)
+    known = getattr(model, "_training", None)
+    if known is None:
+        raise DataError("the data are needed: give X, or a fitted model (one that was saved holds no data)")
+    if sample_weight is not None:
+        raise OptionError("sample_weight belongs to X; a fitted model has its own")
+    return known
+
+
 class Fitted(NamedTuple):
     """Everything a fitted estimator knows; coefficients on the user's scale.
 
@@ -53,6 +76,12 @@ class Fitted(NamedTuple):
     jacobian: np.ndarray
     dropped: tuple[str, ...]
     interrupted: bool
+    names: tuple[str, ...] = ()  # of the experts, if the user gave any
+
+    @property
+    def expert_names(self) -> tuple[str, ...]:
+        """What experts are called: "Expert 1", ... unless the user renamed them."""
+        return self.names or tuple(f"Expert {k + 1}" for k in range(self.assembled.mixture.experts))
 
     @property
     def atoms(self) -> tuple[float, ...]:

@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.family import Array, Family, Parameter
+from mixstat.core.family import Array, Family, Parameter, Tails
 from mixstat.core.special import HALF_LOG_TWO_PI, exp_remainder, sigmoid, softplus, stirling_error
 from mixstat.families._host import EPSILON, TINY, column, mean_and_variance, row_shape
+from mixstat.families._tails import beta_tails
 
 
 @jax.custom_jvp
@@ -57,6 +58,11 @@ class Beta(Family):
 
     def mean(self, eta: Sequence[Array]) -> Array:
         return sigmoid(eta[0])
+
+    def tails(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> Tails:
+        log_a, log_b = eta[1] - np.logaddexp(0.0, -eta[0]), eta[1] - np.logaddexp(0.0, eta[0])
+        y = np.clip(y, 0.0, 1.0)
+        return beta_tails(np.exp(log_a), np.exp(log_b), y, 1.0 - y)
 
     def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
         a = np.exp(eta[1] - np.logaddexp(0.0, -eta[0]))

@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.family import Array, Family, Parameter
+from mixstat.core.family import Array, Family, Parameter, Tails
 from mixstat.core.special import HALF_LOG_TWO_PI, exp_remainder, sigmoid, softplus, stirling_error
 from mixstat.exceptions import DataError
 from mixstat.families._host import check, column, count, numeric, row_shape, usable
+from mixstat.families._tails import beta_tails, outside
 
 
 @jax.custom_jvp
@@ -74,6 +75,14 @@ class Binomial(Family):
     def mean(self, eta: Sequence[Array]) -> Array:
         """Probability of success of one trial."""
         return sigmoid(eta[0])
+
+    def tails(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> Tails:
+        trials = np.ones(1) if data is None else data[1]
+        successes = np.clip(np.floor(y), 0.0, np.maximum(trials - 1.0, 0.0))
+        chance, rest = np.exp(-np.logaddexp(0.0, -eta[0])), np.exp(-np.logaddexp(0.0, eta[0]))
+        lower, upper = beta_tails(np.maximum(trials - successes, 1.0), successes + 1.0, rest, chance)
+        reached = np.floor(y) >= trials
+        return outside(np.asarray(y) < 0, Tails(np.where(reached, 0.0, lower), np.where(reached, -np.inf, upper)))
 
     def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
         trials = 1 if data is None else np.where(np.isnan(data[1]), 0, data[1]).astype(np.int64)

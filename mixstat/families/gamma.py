@@ -12,9 +12,10 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.family import Array, Family, Parameter
+from mixstat.core.family import Array, Family, Parameter, Tails
 from mixstat.core.special import HALF_LOG_TWO_PI, exp_remainder, stirling_error
 from mixstat.families._host import TINY, mean_and_variance, positive_with_log, row_shape
+from mixstat.families._tails import gamma_tails
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Gamma(Family):
 
     def mean(self, eta: Sequence[Array]) -> Array:
         return jnp.exp(eta[0])
+
+    def tails(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> Tails:
+        shape = np.exp(eta[1])
+        return gamma_tails(shape, np.maximum(y, 0.0) * np.exp(eta[1] - eta[0]))
 
     def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
         shape = np.exp(eta[1])

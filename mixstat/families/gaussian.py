@@ -9,8 +9,9 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import log_ndtr
 
-from mixstat.core.family import Array, Family, Parameter
+from mixstat.core.family import Array, Family, Parameter, Tails
 from mixstat.core.special import HALF_LOG_TWO_PI
 from mixstat.families._host import column, log_scale, mean_and_variance, real, row_shape, spread
 
@@ -35,6 +36,10 @@ class Gaussian(Family):
 
     def mean(self, eta: Sequence[Array]) -> Array:
         return eta[0]
+
+    def tails(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> Tails:
+        z = (y - eta[0]) * np.exp(-eta[1])
+        return Tails(log_ndtr(z), log_ndtr(-z))
 
     def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
         return rng.normal(eta[0], np.exp(eta[1]), row_shape(eta, data))

@@ -10,7 +10,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.family import Array, Parameter
+from mixstat.core.family import Array, Parameter, Tails
 from mixstat.families._host import positive_with_log
 from mixstat.families.gaussian import Gaussian
 
@@ -34,6 +34,10 @@ class Lognormal(Gaussian):
 
     def mean(self, eta: Sequence[Array]) -> Array:
         return jnp.exp(eta[0] + 0.5 * jnp.exp(2.0 * eta[1]))
+
+    def tails(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> Tails:
+        with np.errstate(divide="ignore"):
+            return super().tails(eta, np.log(np.maximum(y, 0.0)))
 
     def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
         return np.exp(super().sample(rng, eta, data))

@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.family import Array, Family, Parameter
+from mixstat.core.family import Array, Family, Parameter, Tails
 from mixstat.core.special import FLAT, exp_remainder, sigmoid, softplus, stirling_error
 from mixstat.families._host import TINY, column, count, count_data, mean_and_variance, row_shape
+from mixstat.families._tails import beta_tails, outside
 from mixstat.families.poisson import LARGEST_MEAN, start_mean
 
 
@@ -67,6 +68,12 @@ class NegativeBinomial(Family):
 
     def mean(self, eta: Sequence[Array]) -> Array:
         return jnp.exp(eta[0])
+
+    def tails(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> Tails:
+        log_t = np.clip(-eta[1], -FLAT, FLAT)
+        chance, rest = np.exp(-np.logaddexp(0.0, eta[0] - log_t)), np.exp(-np.logaddexp(0.0, log_t - eta[0]))
+        inside = beta_tails(np.exp(log_t), np.maximum(np.floor(y), 0.0) + 1.0, chance, rest)
+        return outside(np.asarray(y) < 0, inside)
 
     def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
         t = np.exp(np.clip(-eta[1], -FLAT, FLAT))

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.family import Array, Family, Parameter
+from mixstat.core.family import Array, Family, Parameter, Tails
 from mixstat.core.special import exp_remainder
 from mixstat.families._host import column, count, count_data, mean_and_variance, row_shape, usable
+from mixstat.families._tails import gamma_tails, outside
 
 LARGEST_MEAN = 1e18
 """numpy draws no Poisson numbers beyond."""
@@ -49,6 +50,10 @@ class Poisson(Family):
 
     def mean(self, eta: Sequence[Array]) -> Array:
         return jnp.exp(eta[0])
+
+    def tails(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> Tails:
+        upper, lower = gamma_tails(np.maximum(np.floor(y), 0.0) + 1.0, np.exp(eta[0]))
+        return outside(np.asarray(y) < 0, Tails(lower, upper))
 
     def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
         return rng.poisson(np.minimum(np.exp(eta[0]), LARGEST_MEAN), row_shape(eta, data)).astype(np.float64)

@@ -1,5 +1,7 @@
-"""A progress bar that shows only when a fit takes more than a second."""
+"""Progress bars that show only when work takes more than a second."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mixstat.fit.options import Options
@@ -33,3 +35,12 @@ class Progress:
 def progress(options: Options) -> Progress:
     """The bar of one fit: silent when `verbose` is 0."""
     return Progress(options.verbose < 1)
+
+
+@contextmanager
+def counting(what: str, total: int, *, silent: bool) -> Iterator[Callable[[], Any]]:
+    """A bar over `total` equal pieces of work; gives the function that counts one."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, desc=what, delay=1.0, leave=False, disable=silent) as bar:
+        yield bar.update

@@ -7,7 +7,7 @@
 
 import numpy as np
 
-from mixstat.core.mixture import unit_scores
+from mixstat.core.mixture import log_likelihood, unit_scores
 from mixstat.fit.linear_algebra import invert
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem
@@ -22,6 +22,12 @@ def information_covariance(information: np.ndarray) -> np.ndarray:
 def information_at(problem: Problem, theta: np.ndarray) -> np.ndarray:
     """Observed information of the unpenalised log-likelihood (theta, theta)."""
     return problem.evaluate_likelihood(theta).information
+
+
+@double
+def log_likelihood_at(problem: Problem, theta: np.ndarray) -> float:
+    """Unpenalised log-likelihood."""
+    return float(log_likelihood(problem.mixture, problem.ties.expand(theta), problem.design))
 
 
 @double

@@ -14,6 +14,7 @@ from mixstat.core.mixture import (
     posterior,
 )
 from mixstat.fit.precision import double
+from mixstat.fit.problem import Problem
 
 
 class UnitPosterior(NamedTuple):
@@ -31,6 +32,13 @@ def unit_posterior(mixture: Mixture, phi: np.ndarray, data: Data) -> UnitPosteri
     layout = data.layout()
     result = posterior(mixture, phi, data.pack(layout))
     return UnitPosterior(*(layout.read_units(leaf).T for leaf in result))
+
+
+@double
+def training_posterior(problem: Problem, phi: np.ndarray) -> UnitPosterior:
+    """Bayes' rule for every unit of a problem, at standardised coefficients."""
+    result = posterior(problem.mixture, phi, problem.design)
+    return UnitPosterior(*(problem.layout.read_units(leaf).T for leaf in result))
 
 
 @double

@@ -10,3 +10,8 @@ class Label(NamedTuple):
     parameter: str
     term: str
     link: str
+
+    @property
+    def name(self) -> str:
+        """What hypotheses call it, "expert:parameter:term": "1:mean:x", "2:gate:z", "shared:sigma:Intercept"."""
+        return f"{self.expert or 'shared'}:{self.parameter}:{self.term}"

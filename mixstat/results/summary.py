@@ -1,10 +1,21 @@
-"""Summary: a fitted model as text and as HTML, every name escaped."""
+"""Summary: a fitted model as text, as HTML and as LaTeX, every name escaped."""
 
 from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
 import pandas as pd
+
+from mixstat.results import latex
+
+HEADS = {
+    "std_error": "Std. error",
+    "statistic": "$z$",
+    "p_value": "$p$",
+    "conf_low": "Lower",
+    "conf_high": "Upper",
+}
+"""What LaTeX tables call their columns; others keep their name with a capital."""
 
 
 class Section(NamedTuple):
@@ -41,6 +52,15 @@ class Summary:
     def to_html(self) -> str:
         """The HTML fragment that notebooks show."""
         return self._repr_html_()
+
+    def to_latex(self) -> str:
+        """Tables for a document with \\usepackage{booktabs}: facts, a table a section, notes."""
+        facts = [latex.row([latex.escape(name), latex.escape(value)]) for name, value in self.facts]
+        parts = [rf"\textbf{{{latex.escape(self.title)}}}", latex.tabular(r"lp{0.7\linewidth}", [], facts)]
+        for section in self.sections:
+            parts += [rf"\textit{{{latex.escape(section.title)}}}", _latex(section.table)]
+        parts += [latex.note(note) for note in self.notes]
+        return "\n\n".join(parts) + "\n"
 
 
 def format_number(value: object) -> str:
@@ -86,3 +106,14 @@ def _html(table: pd.DataFrame) -> str:
         "<tr>" + "".join(f"<td>{escape(str(v))}</td>" for v in row) + "</tr>" for row in cells.itertuples(index=False)
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _latex(table: pd.DataFrame) -> str:
+    cells = _cells(table)
+    texts = [not pd.api.types.is_numeric_dtype(table[name]) for name in table.columns]
+    heads = [HEADS.get(str(name), latex.escape(str(name).capitalize())) for name in table.columns]
+    rows = [
+        latex.row([latex.escape(cell) if text else latex.number(cell) for cell, text in zip(line, texts, strict=True)])
+        for line in cells.itertuples(index=False)
+    ]
+    return latex.tabular("".join("l" if text else "r" for text in texts), [latex.row(heads)], rows)

@@ -1,0 +1,46 @@
+"""Tables of effects: estimates with standard errors, Wald statistics and intervals, named as in marginaleffects."""
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+from scipy.stats import norm
+
+from mixstat.exceptions import OptionError
+
+SCALES = ("identity", "log", "logit")
+STATISTICS = ("estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high")
+
+
+def effect_table(
+    keys: pd.DataFrame, estimate: np.ndarray, error: np.ndarray, level: float, scale: str = "identity"
+) -> pd.DataFrame:
+    """`keys` with estimate, std_error, statistic, p_value, conf_low, conf_high, one row each.
+
+    The interval is Wald's on `scale`, mapped back; the statistic tests a value of 0 on that scale (1 for "log", 1/2
+    for "logit") and is missing where estimate and error are both 0. `std_error` is that of the estimate itself.
+    """
+    inner, slope = _on_scale(estimate, scale)
+    half = norm.ppf(0.5 + level / 2) * error * slope
+    back = {"identity": np.asarray, "log": np.exp, "logit": expit}[scale]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = inner / (error * slope)
+    return keys.assign(
+        estimate=estimate,
+        std_error=error,
+        statistic=statistic,
+        p_value=2 * norm.sf(np.abs(statistic)),
+        conf_low=back(inner - half),
+        conf_high=back(inner + half),
+    )
+
+
+def _on_scale(estimate: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
+    """The estimate on the scale, and the derivative of the scale there."""
+    if scale == "identity":
+        return estimate, np.ones_like(estimate)
+    high = np.inf if scale == "log" else 1.0
+    bad = (estimate <= 0) | (estimate >= high)
+    if bad.any():
+        span = "positive estimates" if scale == "log" else "estimates between 0 and 1"
+        raise OptionError(f"intervals on the {scale} scale need {span}, got {estimate[bad][0]:g}")
+    return (np.log(estimate), 1 / estimate) if scale == "log" else (logit(estimate), 1 / (estimate * (1 - estimate)))

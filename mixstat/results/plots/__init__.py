@@ -1,0 +1,30 @@
+"""Plots of a fit. Each function draws on `ax` (a new figure if None) and returns it; matplotlib loads on first use."""
+
+from mixstat.results.plots.coefficients import coefficients
+from mixstat.results.plots.confusion import confusion, joint_counts
+from mixstat.results.plots.fits import fitted_means
+from mixstat.results.plots.frequencies import responsibilities, rootogram
+from mixstat.results.plots.gates import gate, gate_effects
+from mixstat.results.plots.searches import criteria, starts
+from mixstat.results.plots.style import COLOURS, GREY, MARKERS, colour, legend, new_figure, plain, to_png
+
+__all__ = [
+    "COLOURS",
+    "GREY",
+    "MARKERS",
+    "coefficients",
+    "colour",
+    "confusion",
+    "criteria",
+    "fitted_means",
+    "gate",
+    "gate_effects",
+    "joint_counts",
+    "legend",
+    "new_figure",
+    "plain",
+    "responsibilities",
+    "rootogram",
+    "starts",
+    "to_png",
+]
