@@ -85,7 +85,7 @@ def _small_experts(problem: Problem, class_weight: np.ndarray) -> np.ndarray:
     mixture = problem.mixture
     if mixture.classes == 1:
         return np.array([], dtype=int)
-    counts = np.bincount(problem.ties.index[problem.ties.free], minlength=problem.ties.size)
+    counts = np.bincount(problem.ties.index[problem.ties.free], minlength=problem.ties.size + 1)
     weight = np.asarray(problem.design.weight)
     size = class_weight * np.count_nonzero(weight) / max(weight.sum(), 1e-300)
     index = 0

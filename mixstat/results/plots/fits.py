@@ -1,7 +1,7 @@
 """Fits: the response against a covariate, points in the colours of their classes, fitted means over them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def fitted_means(
     size = float(np.clip(9000.0 / max(len(x), 1), 4.0, 22.0))
     ax.scatter(x, response, size, c=blend(responsibility, hues), alpha=0.45, linewidths=0, rasterized=len(x) > 5000)
     for k in range(experts):
-        style = {"color": hues[k], "label": named[k], "markeredgecolor": "white", "zorder": 3}
+        style: dict[str, Any] = {"color": hues[k], "label": named[k], "markeredgecolor": "white", "zorder": 3}
         if levels is None:
             ax.plot(grid, mean[:, k], linestyle=dashes(k + 1), linewidth=2.4, **style)
         else:

@@ -73,8 +73,8 @@ def starts(table: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     failed = len(order) - len(good)
     ax.set(xlabel="Start, from best to worst" + (f" ({failed} failed)" if failed else ""), ylabel="Log-likelihood")
     ax.set_xlim(0.5, max(len(good), 1) + 0.5)
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.yaxis.get_major_formatter().set_useOffset(False)
+    ax.locator_params(axis="x", integer=True)
+    ax.ticklabel_format(axis="y", useOffset=False)
     if len(good) and np.ptp(good["log_likelihood"].to_numpy()) < 1e-6:
         _open_up(ax, float(good["log_likelihood"].iloc[0]))
     legend(ax, least=1)

@@ -4,7 +4,7 @@ Colours are those of Okabe and Ito (2008), told apart in all common forms of col
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -101,8 +101,8 @@ def legend(ax: "Axes", *, least: int = 2, title: str | None = None) -> None:
     handles, labels = ax.get_legend_handles_labels()
     if len(labels) < least:
         return
-    beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
-    place = {} if ax.figure.get_layout_engine() is None else beside
+    beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
+    place: dict[str, Any] = {} if ax.figure.get_layout_engine() is None else beside
     ax.legend(handles, labels, frameon=False, fontsize="small", title=title, title_fontsize="small", **place)
 
 
