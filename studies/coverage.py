@@ -1,12 +1,13 @@
-"""Coverage of 95% Wald intervals of two-expert mixtures with a gate covariate, by observed information and sandwich.
+"""Coverage of 95% intervals of two-expert mixtures with a gate covariate: Wald by observed information and by the
+sandwich, and percentiles of the weighted bootstrap.
 
     python studies/coverage.py [--replicates 500] [--jobs 1] [--directory runs]
 
-Three truths, each with n = 300 and n = 1000 units. "gaussian" and "poisson" are the models that are fitted. Under
-"heteroscedastic" the experts' scales depend on x and the fitted ones do not: only the sandwich is right, and that for
-large n (3000 is added here). What it covers is the pseudo-true value (White, 1982, Econometrica 50), the maximum over
-one sample of a million units. Writes coverage.csv (all measures with Monte-Carlo standard errors) and coverage.json
-(how they were made).
+Four truths, each with n = 300 and n = 1000 units. "gaussian" and "poisson" are the models that are fitted; they have
+the bootstrap as well. Under "heteroscedastic" and, more so, "strongly heteroscedastic" the experts' scales depend on x
+and the fitted ones do not: only the sandwich is right, and that for large n (3000 is added to the latter). It covers
+the pseudo-true value (White, 1982, Econometrica 50), the maximum over one sample of a million units. Writes
+coverage.csv (all measures with Monte-Carlo standard errors) and coverage.json (how they were made).
 """
 
 import argparse
@@ -23,13 +24,16 @@ from mixstat.studies import Estimates, wald
 
 SEED = 20260
 SCENARIOS = [
-    *({"model": model, "n": n} for model in ("gaussian", "poisson", "heteroscedastic") for n in (300, 1000)),
-    {"model": "heteroscedastic", "n": 3000},
+    *({"model": model, "n": n} for model in ("gaussian", "poisson", "strongly heteroscedastic") for n in (300, 1000)),
+    {"model": "strongly heteroscedastic", "n": 3000},
+    *({"model": "heteroscedastic", "n": n} for n in (300, 1000)),
 ]
 MEAN = {"gaussian": ((-1.0, -0.5), (1.5, 0.7)), "poisson": ((0.5, -0.3), (2.0, 0.3))}
 SIGMA = (0.7, 0.9)
-SPREAD = 0.4
-"""Under "heteroscedastic" the log of an expert's scale rises by this with x."""
+SPREAD = {"heteroscedastic": 0.2, "strongly heteroscedastic": 0.4}
+"""By how much the log of an expert's scale rises with x."""
+DRAWS = 199
+"""Bootstrap replicates a data set."""
 GATE = (0.3, 0.9)
 LARGE = 1_000_000
 
@@ -42,7 +46,7 @@ def simulate(rng: np.random.Generator, model: str, n: int) -> pd.DataFrame:
     mean = np.where(second, c + d * x, a + b * x)
     if model == "poisson":
         return pd.DataFrame({"x": x, "v": v, "y": rng.poisson(np.exp(mean))})
-    sigma = np.where(second, SIGMA[1], SIGMA[0]) * (np.exp(SPREAD * x) if model == "heteroscedastic" else 1.0)
+    sigma = np.where(second, SIGMA[1], SIGMA[0]) * (np.exp(SPREAD.get(model, 0.0) * x))
     return pd.DataFrame({"x": x, "v": v, "y": rng.normal(mean, sigma)})
 
 
@@ -55,20 +59,28 @@ def fitted(data: pd.DataFrame, model: str) -> ms.MixtureOfExperts:
 def fit(data: pd.DataFrame, model: str, n: int) -> list[Estimates]:
     """One entry a kind of interval: another kind is another entry, with its own table and `method`."""
     found = fitted(data, model)
-    return [wald(found), wald(found, "robust")]
+    intervals = [wald(found), wald(found, "robust")]
+    return intervals if model in SPREAD else [*intervals, resampled(found)]
+
+
+def resampled(found: ms.MixtureOfExperts) -> Estimates:
+    """Percentile intervals of the weighted bootstrap."""
+    draws = found.bootstrap(DRAWS, random_state=1)
+    columns = ["expert", "parameter", "term", "estimate", "std_error", "conf_low", "conf_high"]
+    return wald(found)._replace(table=draws.tidy()[columns], covariance=draws.covariance, method="bootstrap")
 
 
 @cache
-def pseudo_true() -> dict[str, float]:
+def pseudo_true(model: str) -> dict[str, float]:
     """What the Gaussian mixture without a formula for sigma tends to under heteroscedastic experts."""
-    large = fitted(simulate(np.random.default_rng(SEED), "heteroscedastic", LARGE), "heteroscedastic").tidy()
+    large = fitted(simulate(np.random.default_rng(SEED), model, LARGE), model).tidy()
     return {f"{row.expert}:{row.parameter}:{row.term}": row.estimate for row in large.itertuples()}
 
 
 def truth(model: str, n: int) -> dict[str, float]:
     """True coefficients on the scale of their links."""
-    if model == "heteroscedastic":
-        return pseudo_true()
+    if model in SPREAD:
+        return pseudo_true(model)
     values = {f"2:gate:{term}": value for term, value in zip(("Intercept", "v"), GATE, strict=True)}
     for expert, (intercept, slope) in enumerate(MEAN[model], start=1):
         values |= {f"{expert}:mean:Intercept": intercept, f"{expert}:mean:x": slope}
@@ -88,7 +100,7 @@ def write(study: ms.Study, replicates: int) -> None:
         "replicates": replicates,
         "date": date.today().isoformat(),
         "mixstat": ms.__version__,
-        "pseudo_true": pseudo_true(),
+        "pseudo_true": {model: pseudo_true(model) for model in SPREAD},
     }
     (folder / "coverage.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     coverage = measures[measures["measure"] == "coverage"]

@@ -14,7 +14,7 @@ ONE_NUMBER = [case for case in CASES if case.support not in ("levels", "plane")]
 every_case = pytest.mark.parametrize("case", ONE_NUMBER, ids=str)
 every_continuous = pytest.mark.parametrize("case", [c for c in ONE_NUMBER if not c.family.discrete], ids=str)
 every_discrete = pytest.mark.parametrize("case", [c for c in ONE_NUMBER if c.family.discrete], ids=str)
-mpmath.mp.dps = 60
+mpmath.mp.dps = 80
 
 
 def tails(case: Case, y: np.ndarray) -> Tails:
