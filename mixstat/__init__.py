@@ -6,12 +6,12 @@ from mixstat.estimators.class_number_tests import bootstrap_lrt, vuong_test
 from mixstat.estimators.comparing import compare, plot_confusion, plot_criteria
 from mixstat.estimators.extras import Noise, PointMass
 from mixstat.estimators.joint import Joint
+from mixstat.estimators.methods.persistence import load
+from mixstat.estimators.methods.testing import likelihood_ratio_test
 from mixstat.estimators.mixture import MixtureOfExperts
-from mixstat.estimators.persistence import load
 from mixstat.estimators.pooling import pool
 from mixstat.estimators.regression import Regression
 from mixstat.estimators.selection import select
-from mixstat.estimators.testing import likelihood_ratio_test
 from mixstat.exceptions import (
     CollinearityWarning,
     ConvergenceWarning,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mixstat.core.family import LINKS, Family
-from mixstat.estimators.random import generator
+from mixstat.estimators.model.random import generator
 from mixstat.exceptions import DataError
 from mixstat.families import get_family
 

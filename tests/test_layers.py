@@ -26,7 +26,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 TABLES = {"formula", "results", "estimators", "studies", "datasets", "cli"}
 DEVICE = {"core", "families", "fit", "inference", "policies"}
 LINES, CLASS_LINES = 400, 150
-HEAVY = ("matplotlib", "statsmodels", "tqdm", "arviz", "formulaic", "polars")
+HEAVY = ("matplotlib", "statsmodels", "tqdm", "arviz", "xarray", "blackjax", "formulaic", "polars")
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 
 

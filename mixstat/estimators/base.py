@@ -8,28 +8,28 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, RegressorTags
 
 from mixstat.core.family import Family
-from mixstat.estimators import report
-from mixstat.estimators.arrays import table_from_arrays
-from mixstat.estimators.checks import column_name
-from mixstat.estimators.classifying import Classifying
-from mixstat.estimators.distributing import Distributing
-from mixstat.estimators.effects import Effects
-from mixstat.estimators.external import External
 from mixstat.estimators.extras import Extra
-from mixstat.estimators.fitting import fit_model
-from mixstat.estimators.interoperability import Interoperability
-from mixstat.estimators.persistence import Saving
-from mixstat.estimators.plan import Plan
-from mixstat.estimators.plotting import Plotting
-from mixstat.estimators.predicting import Predicting, family_of, is_categorical
-from mixstat.estimators.random import generator
-from mixstat.estimators.relabelling import Relabelling
-from mixstat.estimators.reporting import Reporting
-from mixstat.estimators.resampling import Resampling
-from mixstat.estimators.sampling import Sampling
-from mixstat.estimators.state import Fitted, Request, Training
-from mixstat.estimators.tables import join_response, refuse_array
-from mixstat.estimators.testing import Testing
+from mixstat.estimators.methods.classifying import Classifying
+from mixstat.estimators.methods.distributing import Distributing
+from mixstat.estimators.methods.effects import Effects
+from mixstat.estimators.methods.external import External
+from mixstat.estimators.methods.interoperability import Interoperability
+from mixstat.estimators.methods.persistence import Saving
+from mixstat.estimators.methods.plotting import Plotting
+from mixstat.estimators.methods.predicting import Predicting, family_of, is_categorical
+from mixstat.estimators.methods.relabelling import Relabelling
+from mixstat.estimators.methods.reporting import Reporting
+from mixstat.estimators.methods.resampling import Resampling
+from mixstat.estimators.methods.sampling import Sampling
+from mixstat.estimators.methods.testing import Testing
+from mixstat.estimators.model import report
+from mixstat.estimators.model.arrays import table_from_arrays
+from mixstat.estimators.model.checks import column_name
+from mixstat.estimators.model.fitting import fit_model
+from mixstat.estimators.model.plan import Plan
+from mixstat.estimators.model.random import generator
+from mixstat.estimators.model.state import Fitted, Request, Training
+from mixstat.estimators.model.tables import join_response, refuse_array
 from mixstat.exceptions import ConvergenceWarning, LocalOptimumWarning, OptionError
 from mixstat.fit.options import Options
 from mixstat.results.tables import starts_table

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from mixstat.estimators.checks import integer
-from mixstat.estimators.fitting import Prepared, maximize_prepared, prepare, with_draws
-from mixstat.estimators.new_data import NewData
-from mixstat.estimators.outputs import draw
-from mixstat.estimators.random import generator
-from mixstat.estimators.state import Fitted, Request, Training, training_of
+from mixstat.estimators.model.checks import integer
+from mixstat.estimators.model.fitting import Prepared, maximize_prepared, prepare, with_draws
+from mixstat.estimators.model.new_data import NewData
+from mixstat.estimators.model.outputs import draw
+from mixstat.estimators.model.random import generator
+from mixstat.estimators.model.state import Fitted, Request, Training, training_of
 from mixstat.exceptions import DataError, OptionError
 from mixstat.fit.progress import counting
 from mixstat.inference.vuong import vuong_lo_mendell_rubin

@@ -5,9 +5,9 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from mixstat.estimators import report
 from mixstat.estimators.base import MixtureEstimator
-from mixstat.estimators.plotting import names_of
+from mixstat.estimators.methods.plotting import names_of
+from mixstat.estimators.model import report
 from mixstat.exceptions import OptionError
 from mixstat.results import plots
 from mixstat.results.comparison import Comparison, Fit

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixstat.core.family import Family
-from mixstat.estimators.responses import ResponseData
+from mixstat.estimators.model.responses import ResponseData
 from mixstat.exceptions import DataError, OptionError
 from mixstat.inference.distribution import AtomLaw, Law, UniformLaw
 

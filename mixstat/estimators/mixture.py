@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from mixstat.estimators.base import MixtureEstimator
-from mixstat.estimators.checks import choice, column_name, integer, number, verbosity
 from mixstat.estimators.extras import Extra, Noise, PointMass
 from mixstat.estimators.joint import Joint
-from mixstat.estimators.plan import Plan, plan_outcome, split_gates
+from mixstat.estimators.model.checks import choice, column_name, integer, number, verbosity
+from mixstat.estimators.model.plan import Plan, plan_outcome, split_gates
 from mixstat.estimators.regression import Regression
 from mixstat.exceptions import FormulaError, OptionError
 from mixstat.fit.options import Options

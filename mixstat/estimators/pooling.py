@@ -8,8 +8,8 @@ import pandas as pd
 from scipy.stats import t
 from sklearn.utils.validation import check_is_fitted
 
-from mixstat.estimators import report
-from mixstat.estimators.checks import level as checked
+from mixstat.estimators.model import report
+from mixstat.estimators.model.checks import level as checked
 from mixstat.exceptions import DataError, OptionError
 from mixstat.inference import pooling
 from mixstat.inference.labels import nearest_order

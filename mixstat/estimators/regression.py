@@ -5,8 +5,8 @@ from typing import Any
 
 from mixstat.core.family import Family
 from mixstat.estimators.base import MixtureEstimator
-from mixstat.estimators.checks import column_name, integer, number, verbosity
-from mixstat.estimators.plan import Plan, plan_outcome, split_gates
+from mixstat.estimators.model.checks import column_name, integer, number, verbosity
+from mixstat.estimators.model.plan import Plan, plan_outcome, split_gates
 from mixstat.exceptions import FormulaError
 from mixstat.fit.options import Options
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from mixstat.estimators import report
-from mixstat.estimators.checks import choice, integer
-from mixstat.estimators.random import generator
-from mixstat.estimators.state import Training, training_of
+from mixstat.estimators.model import report
+from mixstat.estimators.model.checks import choice, integer
+from mixstat.estimators.model.random import generator
+from mixstat.estimators.model.state import Training, training_of
 from mixstat.exceptions import DataError, OptionError
 from mixstat.fit.progress import counting
 from mixstat.inference.prediction import training_posterior

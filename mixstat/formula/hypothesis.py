@@ -6,7 +6,7 @@ factor := number | name | "(" sum ")"
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -122,7 +122,7 @@ class _Parser:
         while self.place < len(self.text) and self.text[self.place].isspace():
             self.place += 1
 
-    def fail(self, why: str) -> "Linear":
+    def fail(self, why: str) -> NoReturn:
         known = ", ".join(self.names[:12]) + (", ..." if len(self.names) > 12 else "")
         raise FormulaError(
             f"the hypothesis {self.text!r} cannot be read at {self.text[self.place :][:20]!r}: {why}; "

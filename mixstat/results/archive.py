@@ -3,7 +3,7 @@
 The file is a zip archive, and an npz to `numpy.load(path, allow_pickle=False)`. Its members:
 
     model.json    JSON object without NaN: {"format": "mixstat model", "version": 1, "made_with": {package: release},
-                  and what `estimators/stored.py` tells: arguments, formulas, levels, labels, verdict}
+                  and what `estimators/methods/stored.py` tells: arguments, formulas, levels, labels, verdict}
     NAME.npy      one array each, npy version 1.0, C order, dtype <f8, <i8, <i4 or |b1
 
 Members are unencrypted, each with its checksum, deflated (or stored, where they are more than `MAX_INFLATED` in all, so

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mixstat.estimators.base import MixtureEstimator
-from mixstat.estimators.report import labels_of
+from mixstat.estimators.model.report import labels_of
 from mixstat.exceptions import OptionError
 from mixstat.results import tables
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from mixstat.estimators.checks import choice, integer, verbosity
-from mixstat.estimators.checks import level as checked_level
+from mixstat.estimators.model.checks import choice, integer, verbosity
+from mixstat.estimators.model.checks import level as checked_level
 from mixstat.exceptions import DataError, OptionError
 from mixstat.studies import plots, tables
 from mixstat.studies.design import Design, expand_scenarios, read_truth

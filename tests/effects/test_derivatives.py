@@ -6,7 +6,7 @@ import pytest
 from scipy.interpolate import BSpline
 
 import mixstat as ms
-from mixstat.estimators.derivatives import design_slopes
+from mixstat.estimators.methods.derivatives import design_slopes
 from tests.estimators.data import SIZE, regression
 
 RNG = np.random.default_rng(5)

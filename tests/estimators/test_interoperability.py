@@ -9,7 +9,7 @@ import pytest
 import statsmodels.api as sm
 
 import mixstat as ms
-from mixstat.estimators.interoperability import moved, predictions
+from mixstat.estimators.methods.interoperability import moved, predictions
 from tests.estimators.data import SIZE, frame, mixture, regression
 
 DATA = frame()

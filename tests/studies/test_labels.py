@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import mixstat as ms
-from mixstat.estimators.report import labels_of
+from mixstat.estimators.model.report import labels_of
 from mixstat.exceptions import DataError
 from mixstat.fit.order import permute
 from mixstat.fit.precision import double

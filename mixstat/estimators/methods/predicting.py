@@ -1,0 +1,137 @@
+"""Predicting: means, densities, class probabilities and simulation from a fitted estimator."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from mixstat.core.family import Family
+from mixstat.estimators.model import new_data, outputs
+from mixstat.estimators.model.checks import choice
+from mixstat.estimators.model.plan import checked_family
+from mixstat.estimators.model.random import generator
+from mixstat.estimators.model.units import check_weight
+from mixstat.formula.frame import Table
+from mixstat.inference.prediction import UnitPosterior
+
+if TYPE_CHECKING:
+    from mixstat.estimators.model.state import Fitted
+
+KINDS = ("mean", "expert_mean", "density", "log_density")
+WEIGHTS = ("gate", "responsibilities")
+
+
+def family_of(estimator: Any) -> Family:
+    """The family of the first expert's first outcome."""
+    return checked_family(estimator._representative().family)
+
+
+def is_categorical(estimator: Any) -> bool:
+    """Whether the response is categorical, so that `predict` gives labels."""
+    return family_of(estimator).name == "categorical"
+
+
+class Predicting:
+    """Methods that apply a fit to rows. Numpy comes out; rows with missing values are an error."""
+
+    fitted_: "Fitted"
+
+    def _representative(self) -> Any:
+        """The first outcome of the first expert."""
+        raise NotImplementedError
+
+    def _table(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, str | None]:
+        """(one table of X and y, the formula made for arrays or None)."""
+        raise NotImplementedError
+
+    def predict(self, X: Any, y: Any = None, *, kind: str = "mean", weights: str = "gate") -> Any:
+        """Predict for every row of X.
+
+        kind : "mean" E[y | x] (labels of the most probable category for a categorical response); "expert_mean"
+            E[y | x, class], classes last, extra blocks after the experts; "density" and "log_density" of the
+            observed response, one a unit.
+        weights : "gate" averages experts with the gate's probabilities, for rows whose response is not known;
+            "responsibilities" with posterior probabilities, which need the response (in X, or y in array mode).
+
+        Returns (row,) for one response, (row, column) for several, a data frame for `Joint`.
+        """
+        check_is_fitted(self, "fitted_")
+        choice("kind", kind, KINDS)
+        choice("weights", weights, WEIGHTS)
+        table = self._new_table(X, y)
+        if kind in ("density", "log_density"):
+            log_density = self._posterior(table).log_density
+            return log_density if kind == "log_density" else np.exp(log_density)
+        new = new_data.read(self.fitted_, table, response=False, by_unit=False)
+        means = outputs.class_means(self.fitted_, new)
+        if kind == "expert_mean":
+            return _one_or_list([m.values.squeeze(2) if m.values.shape[2] == 1 else m.values for m in means])
+        by_gate = weights == "gate"
+        weight = new_data.row_gate(self.fitted_, new) if by_gate else new_data.row_responsibilities(self.fitted_, table)
+        return self._present(means, [np.einsum("nkc,nk->nc", mean.values, weight) for mean in means])
+
+    def _present(self, means: list[outputs.Means], averages: list[np.ndarray]) -> Any:
+        if len(means) > 1:
+            pairs = zip(means, averages, strict=True)
+            return pd.DataFrame({n: c for m, a in pairs for n, c in zip(m.names, a.T, strict=False)})
+        levels = means[0].slot.family.categories
+        if levels:
+            return np.asarray(levels)[np.argmax(averages[0], axis=1)]
+        return averages[0][:, 0] if averages[0].shape[1] == 1 else averages[0]
+
+    @available_if(is_categorical)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the response's categories (row, category), in the order of `classes_`."""
+        check_is_fitted(self, "fitted_")
+        new = new_data.read(self.fitted_, self._new_table(X, None), response=False, by_unit=False)
+        mean = outputs.class_means(self.fitted_, new)[0]
+        return np.einsum("nkc,nk->nc", mean.values, new_data.row_gate(self.fitted_, new))
+
+    def gate_proba(self, X: Any) -> np.ndarray:
+        """The gate's class probabilities before the response is seen: (unit, class) if X has the model's unit column,
+        else (row, class)."""
+        check_is_fitted(self, "fitted_")
+        return new_data.gate_of(self.fitted_, self._new_table(X, None))
+
+    def responsibilities(self, X: Any, y: Any = None) -> np.ndarray:
+        """Posterior class probabilities given the response, (unit, class), units in order of first appearance."""
+        check_is_fitted(self, "fitted_")
+        return self._posterior(self._new_table(X, y)).responsibility
+
+    def simulate(self, X: Any, random_state: Any = None) -> Any:
+        """One draw of the response for every row of X; rows of a unit share the class.
+
+        Returns (row,), labels for a categorical response, a data frame with a column a response for several. Grouped
+        binomial draws use the trials in X, or one trial if X has no response columns.
+        """
+        check_is_fitted(self, "fitted_")
+        draws = outputs.simulate(self.fitted_, self._new_table(X, None), generator(random_state))
+        return next(iter(draws.values())) if len(draws) == 1 else pd.DataFrame(draws)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Mean log-likelihood a unit; accuracy for a categorical response in array mode.
+
+        `sample_weight`: an array (row,), or a column's name.
+        """
+        check_is_fitted(self, "fitted_")
+        if is_categorical(self) and self._representative().formula is None and y is not None:
+            return float(np.average(self.predict(X) == np.asarray(y), weights=sample_weight))
+        table = self._new_table(X, y)
+        new = new_data.with_response(self.fitted_, table)
+        weight = None
+        if sample_weight is not None:
+            given = Table(table).raw(sample_weight)[0] if isinstance(sample_weight, str) else sample_weight
+            weight = new.per_unit(check_weight(given, new.rows, "sample_weight"))
+        return float(np.average(new_data.posterior(self.fitted_, new).log_density, weights=weight))
+
+    def _posterior(self, table: Any) -> UnitPosterior:
+        return new_data.posterior(self.fitted_, new_data.with_response(self.fitted_, table))
+
+    def _new_table(self, X: Any, y: Any) -> Any:
+        return self._table(X, y, reset=False)[0]
+
+
+def _one_or_list(values: list[np.ndarray]) -> Any:
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,121 @@
+"""Predictive distributions of a fitted mixture in new rows: the classes' laws of one response and their weights."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp
+
+from mixstat.core.family import Family
+from mixstat.estimators.model import new_data
+from mixstat.estimators.model.checks import choice
+from mixstat.estimators.model.new_data import NewData
+from mixstat.estimators.model.slots import Slot
+from mixstat.estimators.model.state import Fitted
+from mixstat.exceptions import DataError, OptionError
+from mixstat.formula.frame import Table
+from mixstat.inference.distribution import ExpertLaw, Law, Predictive
+from mixstat.inference.prediction import row_predictors
+
+WEIGHTS = ("gate", "responsibilities", "sequential")
+
+
+class Observed(NamedTuple):
+    """The predictive distribution of every row and its response y (row,)."""
+
+    predictive: Predictive
+    y: np.ndarray
+
+
+def predict_distribution(fitted: Fitted, table: Any, response: str | None) -> Predictive:
+    """Before the response is seen: weights are the gate's. A grouped binomial's trials are read where given."""
+    slot, index = _chosen(fitted, response)
+    grouped = slot.family.name == "binomial" and len(slot.responses) > 1
+    known = grouped and set(fitted.schema.response_columns) <= set(Table(table).names)
+    new = new_data.read(fitted, table, response=known, by_unit=False)
+    return Predictive(_logs(new_data.row_gate(fitted, new)), _laws(fitted, new, index, slot))
+
+
+def observe_distribution(fitted: Fitted, table: Any, response: str | None, weights: str) -> Observed:
+    """With the observed response; see `Distributing.cdf` for `weights`."""
+    choice("weights", weights, WEIGHTS)
+    slot, index = _chosen(fitted, response)
+    for name in fitted.schema.response_columns:
+        if name not in Table(table).names:
+            raise DataError(f"the response is needed here: column {name!r} is not in the data")
+    grouped = weights == "sequential" and fitted.unit_name is not None
+    new = new_data.read(fitted, table, response=True, by_unit=grouped)
+    assert new.responses is not None
+    y = new.responses[f"0.{index}"].values[0]
+    missing = np.flatnonzero(np.isnan(y))
+    if len(missing):
+        raise DataError(
+            f"response {slot.response!r} is missing in {len(missing)} rows (first: row {missing[0]}); drop them"
+        )
+    gate = new_data.row_gate(fitted, new)
+    if weights == "responsibilities":
+        gate = new_data.row_responsibilities(fitted, table)
+    predictive = Predictive(_logs(gate if new.unit is None else gate[new.unit]), _laws(fitted, new, index, slot))
+    if new.unit is None:
+        return Observed(predictive, y)
+    weight = sequential_weight(predictive.log_weight, predictive.class_log_density(y), new.unit)
+    return Observed(predictive._replace(log_weight=weight), y)
+
+
+def sequential_weight(log_gate: np.ndarray, log_density: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """log P(class | the unit's earlier rows), (class, row), from log pi and log f (class, row) in the rows' order.
+
+    Rows after a history that no class can produce have the gate's weights.
+    """
+    order = np.argsort(unit, kind="stable")
+    first = np.searchsorted(unit[order], unit[order])
+    position = np.empty(len(unit), dtype=np.int64)
+    position[order] = np.arange(len(unit)) - first
+    history = np.zeros((len(log_gate), int(unit.max(initial=-1)) + 1))
+    result = np.array(log_gate)
+    for place in range(int(position.max(initial=-1)) + 1):
+        rows = np.flatnonzero(position == place)
+        joint = log_gate[:, rows] + history[:, unit[rows]]
+        total = logsumexp(joint, axis=0)
+        possible = total > -np.inf
+        result[:, rows[possible]] = joint[:, possible] - total[possible]
+        history[:, unit[rows]] += log_density[:, rows]
+    return result
+
+
+def _logs(probability: np.ndarray) -> np.ndarray:
+    """(row, class) probabilities -> (class, row) logs."""
+    with np.errstate(divide="ignore"):
+        return np.log(probability.T)
+
+
+def _chosen(fitted: Fitted, response: str | None) -> tuple[Slot, int]:
+    """The response asked for in the first expert, and its place among the responses."""
+    slots = {_place(slot): slot for slots in fitted.assembled.stacks[0] for slot in slots}
+    names = [slots[place].response for place in range(len(slots))]
+    if response is None and len(slots) > 1:
+        raise OptionError(f"the model has several responses ({', '.join(names)}); choose one with response=")
+    if response is not None and response not in names:
+        raise OptionError(f"response must be one of {', '.join(map(repr, names))}, got {response!r}")
+    index = 0 if response is None else names.index(response)
+    family = slots[index].family
+    if type(family).tails is Family.tails:
+        family.tails((), np.zeros(1))
+    return slots[index], index
+
+
+def _place(slot: Slot) -> int:
+    return int(slot.plan.key.split(".")[1])
+
+
+def _laws(fitted: Fitted, new: NewData, index: int, first: Slot) -> tuple[Law, ...]:
+    """Experts in order, then extra classes."""
+    predictors = row_predictors(fitted.assembled.mixture, fitted.phi, new.data)
+    laws: list[Law] = []
+    for template, values in zip(fitted.assembled.stacks, predictors, strict=True):
+        for slots, stacked in zip(template, values, strict=True):
+            for item, slot in enumerate(slots):
+                if _place(slot) == index:
+                    data = None if new.responses is None else new.responses[slot.plan.key].data
+                    laws += [ExpertLaw(slot.family, eta, data) for eta in stacked[:, item]]
+    extras = zip(fitted.extras, fitted.extra_states, strict=True)
+    return (*laws, *(extra.law(state, index, first.family) for extra, state in extras))

@@ -1,0 +1,77 @@
+"""Score tests: would a covariate add to the gate or to an expert? Answered at the fit, without refitting."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixstat.estimators.model.fitting import prepare, standardize
+from mixstat.estimators.model.plan import GATE, Plan
+from mixstat.estimators.model.state import Fitted, Training
+from mixstat.exceptions import DataError, OptionError
+from mixstat.fit.precision import double
+from mixstat.fit.problem import Problem
+from mixstat.inference.hypotheses import ChiSquare, score_test
+
+LOCATION = "location"
+
+
+def score_tests(model: Any, training: Training, terms: list[str], to: str) -> pd.DataFrame:
+    """One Rao test a term: term, to, statistic, df, p_value."""
+    rows = [{"term": term, "to": to, **_test(model, training, term, to)._asdict()} for term in terms]
+    return pd.DataFrame(rows)
+
+
+@double
+def _test(model: Any, training: Training, term: str, to: str) -> ChiSquare:
+    fitted: Fitted = model.fitted_
+    request = model._request(training.formula)
+    request = request._replace(plan=_extended(request.plan, term, to))
+    prepared = prepare(training.table, request, training.sample_weight)
+    lost = len(fitted.sample.kept) - len(prepared.sample.kept)
+    if lost:
+        raise DataError(f"{term!r} is missing in {lost} of the rows of the fit; drop them and refit before testing it")
+    larger = standardize(request, prepared)
+    known = _values(fitted)
+    names = [label.name for label in prepared.assembled.named.labels]
+    if not set(known) <= set(names):
+        raise DataError(f"adding {term!r} changes the coding of other terms; refit the larger model and compare")
+    phi = np.array([known.get(name, 0.0) for name in names])
+    theta = larger.ties.contract(np.linalg.solve(larger.jacobian, phi))
+    at = Problem(*larger.model).evaluate_likelihood(theta)
+    if abs(at.log_likelihood - fitted.solution.log_likelihood) > 1e-6 * (1 + abs(at.log_likelihood)):
+        raise DataError("the table has changed since the model was fitted; refit before testing")
+    return score_test(at.gradient, at.information, len(theta) - len(fitted.theta))
+
+
+def _values(fitted: Fitted) -> Mapping[str, float]:
+    """All coefficients by name, fixed ones included."""
+    return {label.name: value for label, value in zip(fitted.assembled.named.labels, fitted.phi, strict=True)}
+
+
+def _extended(plan: Plan, term: str, to: str) -> Plan:
+    """The plan with one more term in a formula."""
+    if to == GATE:
+        if plan.gate is None or sum(plan.copies) == 1:
+            raise OptionError("there is no gate with coefficients to add a term to")
+        return plan._replace(gate=f"{plan.gate} + {term}")
+    parameters = sorted({name for outcome in plan.outcomes for name in outcome.parts})
+    if to not in (LOCATION, *parameters):
+        raise OptionError(f"to must be one of {', '.join(map(repr, (GATE, LOCATION, *parameters)))}, got {to!r}")
+
+    def extend(outcome: Any) -> Any:
+        if to == LOCATION:
+            return outcome._replace(formula=f"{outcome.formula} + {term}")
+        parts = {name: f"{part} + {term}" if name == to else part for name, part in outcome.parts.items()}
+        return outcome._replace(parts=parts)
+
+    return plan._replace(templates=tuple(tuple(extend(o) for o in template) for template in plan.templates))
+
+
+def terms_of(add: Any) -> list[str]:
+    """Terms to be tested one by one; "a + b" is one joint test."""
+    terms = [add] if isinstance(add, str) else list(add)
+    if not terms or not all(isinstance(term, str) and term.strip() and "~" not in term for term in terms):
+        raise OptionError(f"add must be terms such as 'age' or ['age', 'sex + income'], got {add!r}")
+    return terms

@@ -1,0 +1,221 @@
+"""Testing: hypotheses about the coefficients of a fit, the delta method, profile-likelihood intervals."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+from sklearn.utils.validation import check_is_fitted
+
+from mixstat.estimators.methods.score_tests import score_tests, terms_of
+from mixstat.estimators.model import report
+from mixstat.estimators.model.checks import level as checked
+from mixstat.estimators.model.state import training_of
+from mixstat.exceptions import DataError, OptionError
+from mixstat.formula.hypothesis import parse_hypothesis
+from mixstat.inference import hypotheses
+from mixstat.inference.profile import maximum, profile_interval
+
+if TYPE_CHECKING:
+    from mixstat.estimators.model.state import Fitted
+    from mixstat.fit.problem import Problem
+    from mixstat.results.labels import Label
+
+Hypothesis = str | Sequence[str] | Mapping[str, float] | np.ndarray
+
+
+class Testing:
+    """Methods that test a fit's coefficients. `kind` is that of `covariance()`."""
+
+    fitted_: "Fitted"
+    _problem: "Problem"
+    covariance: Callable[..., np.ndarray]
+
+    @property
+    def coefficient_names_(self) -> list[str]:
+        """Names of the estimated coefficients, "expert:parameter:term", in the order of `covariance()`."""
+        check_is_fitted(self, "fitted_")
+        return [label.name for label in report.labels_of(self.fitted_)]
+
+    def wald_test(self, hypothesis: Hypothesis, value: Any = 0.0, kind: str = "information") -> pd.DataFrame:
+        """Wald test of linear restrictions on the coefficients.
+
+        hypothesis : text such as "1:mean:x = 2:mean:x" over `coefficient_names_`, or a list of them (tested jointly);
+            a mapping of names to their values ("all of these at once"); or a matrix R (restriction, coefficient) with
+            `value` the right side of R b = value.
+
+        Returns one row: statistic (chi-square), df, p_value.
+        """
+        restriction, right = _restrictions(hypothesis, value, self.coefficient_names_)
+        result = hypotheses.wald(self.fitted_.theta, self.covariance(kind), restriction, right)
+        return pd.DataFrame([result._asdict()])
+
+    def term_tests(self, kind: str = "information") -> pd.DataFrame:
+        """Wald tests of every term: zero in all experts, and (of two or more) equal in all of them.
+
+        One row a parameter and term, the columns of a factor or spline tested together; intercepts are left out.
+        """
+        labels, covariance = report.labels_of(self.fitted_), self.covariance(kind)
+        rows = []
+        for (parameter, term), places in _by_term(self.fitted_, labels).items():
+            zero = np.eye(len(labels))[places]
+            same = _equalities(labels, places)
+            tests = [
+                hypotheses.wald(self.fitted_.theta, covariance, matrix, np.zeros(len(matrix)))
+                if len(matrix)
+                else hypotheses.ChiSquare(np.nan, 0, np.nan)
+                for matrix in (zero, same)
+            ]
+            named = zip(("", "equality_"), tests, strict=True)
+            numbers = {f"{prefix}{name}": v for prefix, test in named for name, v in test._asdict().items()}
+            rows.append({"parameter": parameter, "term": term, **numbers})
+        columns = ["parameter", "term", *(p + f for p in ("", "equality_") for f in hypotheses.ChiSquare._fields)]
+        return pd.DataFrame(rows, columns=columns)
+
+    def delta(
+        self,
+        function: Callable[[Mapping[str, Any]], Any],
+        level: float = 0.95,
+        kind: str = "information",
+    ) -> pd.DataFrame:
+        """Any function of the coefficients with standard errors and intervals by the delta method.
+
+        `function` takes a mapping from `coefficient_names_` to values and returns a number, an array or a mapping of
+        names to numbers; written in jax.numpy (or plain arithmetic) it is differentiated exactly, otherwise by
+        differences. Example: `m.delta(lambda b: b["2:mean:x"] / b["1:mean:x"])`.
+        """
+        names, z = self.coefficient_names_, norm.ppf(0.5 + checked(level) / 2)
+        covariance = self.covariance(kind)
+        found = hypotheses.delta(lambda b: function(dict(zip(names, b, strict=True))), self.fitted_.theta, covariance)
+        error = np.sqrt(np.diag(found.covariance).clip(min=0.0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            statistic = found.estimate / error
+        return pd.DataFrame(
+            {
+                "name": list(found.names),
+                "estimate": found.estimate,
+                "std_error": error,
+                "statistic": statistic,
+                "p_value": 2 * norm.sf(np.abs(statistic)),
+                "conf_low": found.estimate - z * error,
+                "conf_high": found.estimate + z * error,
+            }
+        )
+
+    def score_test(self, add: str | Sequence[str], to: str = "gate", X: Any = None, y: Any = None) -> pd.DataFrame:
+        """Rao's score test of adding a term, without refitting (chi-square; information of the larger model).
+
+        add : a term ("age", "age + sex" is one joint test) or a list of them, tested one by one.
+        to : "gate", "location" (all experts), or another parameter ("sigma").
+
+        Needs the table that the model was fitted to: X, or by default the one of `fit`.
+        """
+        check_is_fitted(self, "fitted_")
+        training = training_of(self, X, y, None)
+        return score_tests(self, training, terms_of(add), to)
+
+    def profile(self, names: str | Sequence[str] | None = None, level: float = 0.95) -> pd.DataFrame:
+        """Profile-likelihood intervals of coefficients (all of them if `names` is None), on the user's scale.
+
+        An end is infinite where the likelihood never falls to the level. Needs the training data.
+        """
+        check_is_fitted(self, "fitted_")
+        if not hasattr(self, "_problem"):
+            raise DataError("profile() needs the training data, which a saved model does not hold; refit")
+        if self.fitted_.assembled.named.penalty.any():
+            raise DataError("profile() is for fits without penalty= or gate_penalty=: theirs is not a likelihood")
+        known = self.coefficient_names_
+        chosen = known if names is None else [names] if isinstance(names, str) else list(names)
+        return _profile_table(self.fitted_, self._problem, [_place(name, known) for name in chosen], checked(level))
+
+
+def _restrictions(hypothesis: Hypothesis, value: Any, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """(R, q)."""
+    if isinstance(hypothesis, Mapping):
+        places = [_place(name, names) for name in hypothesis]
+        return np.eye(len(names))[places], np.array([float(v) for v in hypothesis.values()])
+    texts = [hypothesis] if isinstance(hypothesis, str) else hypothesis
+    if isinstance(texts, Sequence) and len(texts) and all(isinstance(text, str) for text in texts):
+        pairs = [parse_hypothesis(text, names) for text in texts]
+        return np.array([row for row, _ in pairs]), np.array([right for _, right in pairs])
+    matrix = np.atleast_2d(np.asarray(hypothesis, dtype=np.float64))
+    if matrix.shape[1] != len(names) or not len(matrix) or not np.isfinite(matrix).all():
+        raise OptionError(
+            f"a hypothesis is text, a mapping or a finite matrix with {len(names)} columns (one a coefficient, see "
+            f"coefficient_names_), got shape {matrix.shape}"
+        )
+    return matrix, np.broadcast_to(np.asarray(value, dtype=np.float64), (len(matrix),))
+
+
+def _place(name: str, names: list[str]) -> int:
+    if name not in names:
+        raise OptionError(f"{name!r} is no coefficient; expected one of: {', '.join(names)}")
+    return names.index(name)
+
+
+def _by_term(fitted: "Fitted", labels: list["Label"]) -> dict[tuple[str, str], list[int]]:
+    """(parameter, formula term) -> places of its coefficients in all experts."""
+    columns = fitted.assembled.columns
+    terms = {name: columns.terms[place] for place, name in enumerate(columns.by_place)}
+    found: dict[tuple[str, str], list[int]] = {}
+    for place, label in enumerate(labels):
+        if label.term != "Intercept":
+            found.setdefault((label.parameter, terms[label.term]), []).append(place)
+    return found
+
+
+def _equalities(labels: list["Label"], places: list[int]) -> np.ndarray:
+    """Differences between the experts of each column. In the gate "equal" would depend on the reference: none."""
+    identity, rows = np.eye(len(labels)), []
+    for name in dict.fromkeys(labels[place].term for place in places):
+        mine = [place for place in places if labels[place].term == name and labels[place].parameter != "gate"]
+        rows += [identity[mine[0]] - identity[other] for other in mine[1:]]
+    return np.array(rows).reshape(len(rows), len(labels))
+
+
+def _profile_table(fitted: "Fitted", problem: "Problem", places: list[int], level: float) -> pd.DataFrame:
+    at = maximum(problem, fitted.solution.theta)
+    labels, z = report.labels_of(fitted), float(norm.ppf(0.5 + level / 2))
+    rows = []
+    for place in places:
+        interval = profile_interval(problem, at, fitted.jacobian[place], z)
+        label, estimate = labels[place], fitted.theta[place]
+        rows.append(
+            {
+                "expert": label.expert or None,
+                "parameter": label.parameter,
+                "term": label.term,
+                "estimate": estimate,
+                "conf_low": estimate + interval.low,
+                "conf_high": estimate + interval.high,
+            }
+        )
+    return pd.DataFrame(rows).astype({"expert": "Int64"})
+
+
+def likelihood_ratio_test(restricted: Any, full: Any) -> pd.DataFrame:
+    """Likelihood-ratio test of two nested fits to the same units: statistic, df, p_value.
+
+    Both must have the same number of experts: fewer of them lie on the boundary, where the chi-square does not hold
+    (use `bootstrap_lrt`). Penalised fits are refused.
+    """
+    for model in (restricted, full):
+        check_is_fitted(model, "fitted_")
+        if model.fitted_.assembled.named.penalty.any():
+            raise OptionError("likelihood_ratio_test() is for fits without penalty= or gate_penalty=")
+    first, second = restricted.fitted_, full.fitted_
+    if first.assembled.mixture.classes != second.assembled.mixture.classes:
+        raise OptionError(
+            f"the fits have {first.assembled.mixture.classes} and {second.assembled.mixture.classes} classes: the "
+            "chi-square does not hold between them; use bootstrap_lrt()"
+        )
+    if not np.array_equal(first.sample.weight, second.sample.weight):
+        raise DataError(f"the fits are to different units ({restricted.n_units_} and {full.n_units_} of them)")
+    df = full.n_parameters_ - restricted.n_parameters_
+    if df <= 0 or full.log_likelihood_ < restricted.log_likelihood_ - 1e-6 * (1 + abs(full.log_likelihood_)):
+        raise OptionError(
+            f"the second fit must be the larger one: it has {full.n_parameters_} parameters and log-likelihood "
+            f"{full.log_likelihood_:.4f}, the first {restricted.n_parameters_} and {restricted.log_likelihood_:.4f}"
+        )
+    return pd.DataFrame([hypotheses.likelihood_ratio(restricted.log_likelihood_, full.log_likelihood_, df)._asdict()])

@@ -1,0 +1,165 @@
+"""Diagnosis: what the data cannot inform, found before a fit (errors) or after it (part of the status).
+
+Perfect separation (Albert and Anderson, 1984, Biometrika 71) and parameters on their boundary show as standard errors
+far beyond what any sample allows; an exact fit as a density far beyond that of the response's own spread.
+"""
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+
+from mixstat.estimators.model.assembly import Assembled
+from mixstat.estimators.model.columns import Columns
+from mixstat.estimators.model.plan import Plan
+from mixstat.estimators.model.responses import ResponseData, distinct
+from mixstat.estimators.model.sample import Sample
+from mixstat.exceptions import CollinearityWarning, DataError
+from mixstat.fit.linear_algebra import invert
+from mixstat.fit.solution import Solution, Verdict
+from mixstat.fit.standardize import aliased
+from mixstat.results.labels import Label
+
+UNBOUNDED_ERROR = 30.0
+"""Standard error of a coefficient (standardised covariate, log or logit scale) that no interior maximum has."""
+EXACT, FURTHER = 18.0, 8.0
+"""Mean log-density of a response scaled to standard deviation 1 from which it is fitted exactly; by further column."""
+
+
+FLAT = 1e-6
+"""Newton decrement that counts as converged where a parameter runs to its boundary and the likelihood is flat."""
+
+
+def collinear(plan: Plan, columns: Columns, values: np.ndarray, weight: np.ndarray) -> set[str]:
+    """ "key:column" of columns that are linear combinations of those before them."""
+    known: dict[tuple[int, ...], list[int]] = {}
+    dropped = set()
+    for key, places in columns.places.items():
+        if places not in known:
+            known[places] = aliased(values, weight, places) if places != (0,) else []
+        dropped |= {f"{key}:{columns.by_place[places[index]]}" for index in known[places]}
+    return dropped
+
+
+def warn_of_collinear(dropped: set[str]) -> None:
+    """A warning that names the columns."""
+    if dropped:
+        warnings.warn(
+            f"column(s) {', '.join(map(repr, column_names(dropped)))} are constant or linear combinations of the "
+            "columns before them; their coefficients are not estimated (fixed at 0). Drop them from the formula to "
+            "silence this",
+            CollinearityWarning,
+            stacklevel=6,
+        )
+
+
+def column_names(dropped: set[str] | tuple[str, ...]) -> list[str]:
+    """Names out of "key:column"."""
+    return sorted({name.split(":", 1)[1] for name in dropped})
+
+
+def count_observations(responses: Mapping[str, ResponseData], sample: Sample) -> int:
+    """Observed responses of positive weight."""
+    return int(sum((response.seen & (sample.row_weight > 0)).sum() for response in distinct(responses)))
+
+
+def require_enough(assembled: Assembled, responses: Mapping[str, ResponseData], sample: Sample) -> None:
+    """At least as many observations as parameters, and as many units as experts."""
+    observations, size = count_observations(responses, sample), assembled.named.ties.size
+    units, experts = int((sample.weight > 0).sum()), assembled.mixture.experts
+    if units < experts:
+        raise DataError(f"{units} unit(s) cannot inform {experts} experts; use fewer experts, or more data")
+    if observations < size and not assembled.named.penalty.any():
+        raise DataError(
+            f"{observations} observations cannot inform {size} parameters; use fewer experts or covariates, "
+            "shared= or fixed= parameters, or a penalty"
+        )
+
+
+def require_variation(plan: Plan, responses: Mapping[str, ResponseData], sample: Sample) -> None:
+    """A continuous response with a free scale must vary: otherwise its density has no bound."""
+    for outcome in plan.outcomes:
+        response = responses[outcome.key]
+        if not response.family.unbounded or outcome.fixed:
+            continue
+        used = response.seen & ~response.at_atom & (sample.row_weight > 0)
+        for name, values in zip(response.names, response.values[:, used], strict=False):
+            if len(values) and values.min() == values.max():
+                what = f"is {values[0]:g} in all {len(values)} rows used" if len(values) > 1 else "has one row"
+                raise DataError(
+                    f"the response {name!r} {what}, so family {response.family.name!r} has no scale to estimate; "
+                    "check the column, or hold the scale by fixed="
+                )
+            if not len(values):
+                raise DataError(f"the response {name!r} has no row beside the point mass; drop the expert or the mass")
+
+
+def diagnose(
+    assembled: Assembled, solution: Solution, responses: Mapping[str, ResponseData], sample: Sample
+) -> Verdict:
+    """The verdict of the fit with what is found here: an exact fit, too few observations, separation, boundaries."""
+    verdict = solution.verdict
+    found = []
+    observations = count_observations(responses, sample)
+    if _is_exact(solution, responses, sample):
+        found.append("the response is fitted exactly, so the likelihood has no bound and scales mean nothing")
+    elif observations < assembled.named.ties.size:
+        found.append(f"{observations} observations cannot inform {assembled.named.ties.size} parameters")
+    separated, edge = _runaway(assembled, solution)
+    if separated:
+        found.append(
+            f"perfect separation: coefficients of {_listed(separated)} grow without bound; drop a covariate, merge "
+            "levels or set penalty"
+        )
+    if not found and not edge:
+        return verdict
+    flat = bool(edge) and verdict.status.startswith("not converged") and solution.decrement < FLAT
+    converged = (verdict.converged or flat) and not found
+    words = [] if flat or verdict.status.startswith("converged: ") else [verdict.status]
+    edges = [f"{_listed(edge)} lies on the boundary of its range"] if edge else []
+    start = ["converged"] if converged and not words else []
+    return verdict._replace(converged=converged, status="; ".join([*start, *found, *edges, *words]))
+
+
+def _is_exact(solution: Solution, responses: Mapping[str, ResponseData], sample: Sample) -> bool:
+    total, gain = 0.0, solution.log_likelihood
+    for response in distinct(responses):
+        weight = np.where(response.seen & ~response.at_atom, sample.row_weight, 0.0)
+        if not response.family.unbounded or not weight.any():
+            return False
+        values = np.where(weight > 0, response.values, 0.0)
+        mean = values @ weight / weight.sum()
+        spread = np.sqrt(((values - mean[:, None]) ** 2) @ weight / weight.sum())
+        gain += float(weight.sum() * np.log(np.maximum(spread, 1e-300)).sum())
+        total += float(weight.sum() * (EXACT + FURTHER * (len(values) - 1)))
+    return gain > total
+
+
+def _runaway(assembled: Assembled, solution: Solution) -> tuple[list[Label], list[Label]]:
+    """Labels of (slopes and locations, other parameters) whose standard error is beyond reason."""
+    if solution.information is None:
+        return [], []
+    labels = [assembled.named.labels[position] for position in assembled.named.ties.representative]
+    covariance, _ = invert(solution.information)
+    error = np.sqrt(np.diag(covariance).clip(min=0.0)) if len(covariance) else np.zeros(0)
+    location, other = _unitless(assembled)
+    wild = [label for label, e in zip(labels, error, strict=True) if e > UNBOUNDED_ERROR]
+    separated = [label for label in wild if _base(label.parameter) in location]
+    return separated, [label for label in wild if _base(label.parameter) in other]
+
+
+def _unitless(assembled: Assembled) -> tuple[set[str], set[str]]:
+    """Names of (locations, other parameters) that do not carry the unit of a response."""
+    families = [outcome.family for group in assembled.mixture.groups for outcome in group.outcomes]
+    named = [(_base(p.name), p.location) for f in families for p in f.parameters if f.discrete or p.link != "identity"]
+    return {name for name, location in named if location}, {name for name, location in named if not location}
+
+
+def _base(parameter: str) -> str:
+    return parameter.split("[")[0]
+
+
+def _listed(labels: list[Label]) -> str:
+    """Parameters and experts, each once."""
+    shown = [f"{label.parameter} (expert {label.expert})" if label.expert else label.parameter for label in labels]
+    return ", ".join(dict.fromkeys(shown))

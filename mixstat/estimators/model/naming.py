@@ -1,0 +1,140 @@
+"""Naming: the label of every coefficient, and which are shared by experts, fixed or penalised."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mixstat.core.family import LINKS, Parameter
+from mixstat.core.mixture import Mixture
+from mixstat.estimators.model.columns import Columns
+from mixstat.estimators.model.plan import GATE, OutcomePlan, Plan
+from mixstat.estimators.model.slots import Slot, Stacks
+from mixstat.exceptions import FormulaError, OptionError
+from mixstat.fit.ties import TieMap, Ties
+from mixstat.results.labels import Label
+
+
+class Coefficient(NamedTuple):
+    """One coefficient: coefficients of equal `key` are one parameter; `fixed` is its value if it is not estimated."""
+
+    label: Label
+    key: tuple | None
+    fixed: float | None
+    penalty: float
+    l1_ratio: float
+
+
+class Named(NamedTuple):
+    """Labels (phi,), ties, and by free parameter the penalty and its lasso share."""
+
+    labels: tuple[Label, ...]
+    ties: Ties
+    penalty: np.ndarray
+    lasso_share: np.ndarray
+
+
+def name_coefficients(plan: Plan, mixture: Mixture, stacks: Stacks, columns: Columns, dropped: set[str]) -> Named:
+    """Label every coefficient in the order of phi, and tie, fix or penalise it."""
+    for template in stacks:
+        _check_names([slot for slots in template for slot in slots], columns)
+    listed = [*_of_experts(plan, stacks, columns, dropped), *_of_gate(plan, mixture, columns, dropped)]
+    numbers: dict[tuple, int] = {}
+    index = [
+        -1 if c.fixed is not None else numbers.setdefault(c.key or (i,), len(numbers)) for i, c in enumerate(listed)
+    ]
+    ties = Ties(TieMap(np.array(index, dtype=np.int64), np.array([c.fixed or 0.0 for c in listed])))
+    free = [listed[position] for position in ties.representative]
+    penalty, share = np.array([c.penalty for c in free]), np.array([c.l1_ratio for c in free])
+    return Named(tuple(c.label for c in listed), ties, penalty, share)
+
+
+def _of_experts(plan: Plan, stacks: Stacks, columns: Columns, dropped: set[str]) -> Iterator[Coefficient]:
+    expert = 0
+    for template, copies in zip(stacks, plan.copies, strict=True):
+        for _ in range(copies):
+            expert += 1
+            for slot in (slot for slots in template for slot in slots):
+                yield from _of_slot(slot, expert, plan.has_several_outcomes, columns, dropped)
+
+
+def _of_slot(slot: Slot, expert: int, several: bool, columns: Columns, dropped: set[str]) -> Iterator[Coefficient]:
+    for parameter, places in zip(slot.family.parameters, slot.columns, strict=True):
+        shown = f"{parameter.name}[{slot.response}]" if several else parameter.name
+        for place in places:
+            name, term = columns.by_place[place], _term_name(columns.terms[place])
+            shared = _is_shared(slot.plan, parameter, term)
+            label = Label(0 if shared else expert, shown, name, parameter.link)
+            slope = parameter.location and place != 0
+            yield Coefficient(
+                label,
+                (shown, name, "shared") if shared else None,
+                _fixed_value(slot.plan, parameter, term, name, dropped),
+                slot.plan.penalty if slope else 0.0,
+                slot.plan.l1_ratio if slope else 0.0,
+            )
+
+
+def _of_gate(plan: Plan, mixture: Mixture, columns: Columns, dropped: set[str]) -> Iterator[Coefficient]:
+    for row in range(mixture.gate.shape[0]):
+        for place in mixture.gate.columns:
+            name = columns.by_place[place]
+            gone = 0.0 if f"{GATE}:{name}" in dropped else None
+            label = Label(row + 2, GATE, name, "logit")
+            yield Coefficient(
+                label, None, gone, plan.gate_penalty if place else 0.0, plan.gate_l1_ratio if place else 0.0
+            )
+
+
+def _check_names(slots: Sequence[Slot], columns: Columns) -> None:
+    """Every name in shared= and fixed= is a location term or a parameter of some outcome of the expert."""
+    terms: set[str] = set()
+    locations: set[str] = set()
+    others: set[str] = set()
+    for slot in slots:
+        for parameter, places in zip(slot.family.parameters, slot.columns, strict=True):
+            (locations if parameter.location else others).update({parameter.key, parameter.name})
+            if parameter.location:
+                terms |= {_term_name(columns.terms[place]) for place in places}
+                terms |= {columns.by_place[place] for place in places}
+    for slot in slots:
+        _require_known("shared", slot.plan.shared, terms | locations | others)
+        _require_known("fixed", tuple(slot.plan.fixed), terms | others)
+
+
+def _require_known(option: str, names: Sequence[str], known: set[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise FormulaError(f"{option}= names {name!r}; expected one of: {', '.join(sorted(known))}")
+
+
+def _term_name(term: str) -> str:
+    return "Intercept" if term == "1" else term
+
+
+def _is_shared(plan: OutcomePlan, parameter: Parameter, term: str) -> bool:
+    named = {parameter.key, parameter.name} & set(plan.shared)
+    return bool(named) or (parameter.location and term in plan.shared)
+
+
+def _fixed_value(plan: OutcomePlan, parameter: Parameter, term: str, name: str, dropped: set[str]) -> float | None:
+    """The value of a fixed coefficient: a parameter's natural value on its link, or a location term's coefficient."""
+    key = plan.key if parameter.location else plan.part_key(parameter.key)
+    if f"{key}:{name}" in dropped:
+        return 0.0
+    if parameter.location:
+        wanted = next((w for w in (name, term) if w in plan.fixed), None)
+        return None if wanted is None else plan.fixed[wanted]
+    wanted = next((w for w in (parameter.name, parameter.key) if w in plan.fixed), None)
+    if wanted is None:
+        return None
+    return _on_link(parameter, plan.fixed[wanted], wanted) if name == "Intercept" else 0.0
+
+
+def _on_link(parameter: Parameter, value: float, wanted: str) -> float:
+    with np.errstate(all="ignore"):
+        linked = float(LINKS[parameter.link](value))
+    if not np.isfinite(linked):
+        span = "above 0" if parameter.link == "log" else "strictly between 0 and 1"
+        raise OptionError(f"fixed= holds {wanted!r} at {value:g}; expected a number {span}")
+    return linked

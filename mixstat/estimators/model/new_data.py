@@ -1,0 +1,100 @@
+"""New data: from a table to the arrays that a fitted mixture is applied to, and its probabilities there."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mixstat.core.design import Data
+from mixstat.estimators.extras import extra_densities
+from mixstat.estimators.model.assembly import to_data
+from mixstat.estimators.model.responses import ResponseData, distinct, encode_response
+from mixstat.estimators.model.sample import gate_values
+from mixstat.estimators.model.slots import by_key
+from mixstat.estimators.model.state import Fitted
+from mixstat.estimators.model.units import first_rows, number_units
+from mixstat.exceptions import DataError
+from mixstat.formula import Materialized
+from mixstat.formula.frame import Table
+from mixstat.inference.prediction import UnitPosterior, gate_probability, unit_posterior
+
+
+class NewData(NamedTuple):
+    """Arrays of new rows; `responses` by outcome key where the response was asked for; `unit` (row,) if grouped."""
+
+    data: Data
+    responses: Mapping[str, ResponseData] | None
+    unit: np.ndarray | None
+    rows: int
+
+    def per_unit(self, values: np.ndarray) -> np.ndarray:
+        """(row,) -> (unit,), the value of each unit's first row."""
+        return values if self.unit is None else values[first_rows(self.unit)]
+
+
+def read(fitted: Fitted, table: Any, *, response: bool, by_unit: bool) -> NewData:
+    """Materialise new rows. `by_unit` groups them by the model's unit column; missing values are an error."""
+    grouped = fitted.unit_name if by_unit else None
+    materialized = fitted.schema.transform(table, response=response, variables=[grouped] if grouped else [])
+    rows = len(materialized.kept)
+    unit, labels = number_units(materialized.variables[grouped]) if grouped else (None, None)
+    units = rows if unit is None else int(unit.max(initial=-1)) + 1
+    responses = _responses(fitted, materialized) if response else None
+    seen = [] if responses is None else distinct(responses)
+    extras = fitted.extras if seen else ()
+    mixture, columns = fitted.assembled.mixture, fitted.assembled.columns
+    places = mixture.gate.columns
+    extra = np.zeros((mixture.extras, units))
+    extra[: len(extras)] = extra_densities(extras, fitted.extra_states[: len(extras)], seen, unit, units)
+    data = to_data(
+        fitted.assembled,
+        materialized,
+        responses,
+        unit=unit,
+        weight=np.ones(units),
+        prior=np.zeros((mixture.classes, units)),
+        extra=extra,
+        gate_values=gate_values(columns, places, columns.values(materialized), unit, labels) if grouped else None,
+    )
+    return NewData(data, responses, unit, rows)
+
+
+def _responses(fitted: Fitted, materialized: Materialized) -> dict[str, ResponseData]:
+    slots = by_key(fitted.assembled.stacks)
+    pairs = zip(fitted.plan.outcomes, materialized.responses or [], strict=True)
+    return {
+        outcome.key: encode_response(slots[outcome.key].family, response, fitted.atoms) for outcome, response in pairs
+    }
+
+
+def with_response(fitted: Fitted, table: Any) -> NewData:
+    """New rows with their response, grouped in units; an early, clear error where a column is not there."""
+    opened = Table(table)
+    for name in fitted.schema.response_columns:
+        if name not in opened.names:
+            raise DataError(f"the response is needed here: column {name!r} is not in the data")
+    return read(fitted, table, response=True, by_unit=True)
+
+
+def posterior(fitted: Fitted, new: NewData) -> UnitPosterior:
+    """Bayes' rule for every unit of `new`, read with its response."""
+    return unit_posterior(fitted.assembled.mixture, fitted.phi, new.data)
+
+
+def gate_of(fitted: Fitted, table: Any) -> np.ndarray:
+    """pi (unit, class) where the unit column is at hand, else by row."""
+    has_unit = fitted.unit_name is not None and fitted.unit_name in Table(table).names
+    new = read(fitted, table, response=False, by_unit=has_unit)
+    return gate_probability(fitted.assembled.mixture, fitted.phi, new.data)
+
+
+def row_gate(fitted: Fitted, new: NewData) -> np.ndarray:
+    """pi (row, class) from each row's own gate covariates; `new` is read without units."""
+    return gate_probability(fitted.assembled.mixture, fitted.phi, new.data)
+
+
+def row_responsibilities(fitted: Fitted, table: Any) -> np.ndarray:
+    """Responsibilities (row, class) of each row's unit."""
+    new = with_response(fitted, table)
+    responsibility = posterior(fitted, new).responsibility
+    return responsibility if new.unit is None else responsibility[new.unit]

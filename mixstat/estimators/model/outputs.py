@@ -1,0 +1,122 @@
+"""Outputs: means and draws of the responses, regrouped from the core's stacks and named for the user."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mixstat.estimators.model.new_data import NewData, read
+from mixstat.estimators.model.slots import Slot
+from mixstat.estimators.model.state import Fitted
+from mixstat.formula.frame import Table
+from mixstat.inference.prediction import gate_probability, row_means, row_predictors
+
+
+class Means(NamedTuple):
+    """Mean of one response given each class (row, class, column); `slot` is the response in the first expert."""
+
+    slot: Slot
+    values: np.ndarray
+
+    @property
+    def names(self) -> list[str]:
+        """What the columns are called: the response's columns, or response[level] of a categorical one."""
+        if self.slot.family.categories:
+            return [f"{self.slot.response}[{level}]" for level in self.slot.family.categories]
+        return list(self.slot.responses)
+
+
+class _Place(NamedTuple):
+    """Where an outcome stands: group, outcome and item in the core; `response` counts the distinct responses."""
+
+    slot: Slot
+    group: int
+    outcome: int
+    item: int
+    response: int
+
+
+def _places(fitted: Fitted) -> Iterator[_Place]:
+    for group, template in enumerate(fitted.assembled.stacks):
+        for outcome, slots in enumerate(template):
+            for item, slot in enumerate(slots):
+                yield _Place(slot, group, outcome, item, int(slot.plan.key.split(".")[1]))
+
+
+def _first_slots(fitted: Fitted) -> list[Slot]:
+    """The slots of the first expert template, in the user's order."""
+    first = [place for place in _places(fitted) if place.group == 0]
+    return [place.slot for place in sorted(first, key=lambda place: place.response)]
+
+
+def class_means(fitted: Fitted, new: NewData) -> list[Means]:
+    """E[y | x, class] of every response, extra blocks included."""
+    means = row_means(fitted.assembled.mixture, fitted.phi, new.data)
+    slots = _first_slots(fitted)
+    parts: list[list[np.ndarray]] = [[] for _ in slots]
+    for place in _places(fitted):
+        value = means[place.group][place.outcome][:, place.item]
+        value = value[:, None] if value.ndim == 2 else value
+        parts[place.response].append(np.moveaxis(value, 2, 0))
+    for index, slot in enumerate(slots):
+        for extra, state in zip(fitted.extras, fitted.extra_states, strict=True):
+            constant = extra.mean(state, index, slot.family)
+            parts[index].append(np.broadcast_to(constant, (new.rows, 1, len(constant))))
+    return [Means(slot, np.concatenate(part, axis=1)) for slot, part in zip(slots, parts, strict=True)]
+
+
+def simulate(fitted: Fitted, table: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """One draw of every response by column: a class a unit from the gate, then a response a row."""
+    new = read(fitted, table, response=_needs_trials(fitted, table), by_unit=fitted.unit_name is not None)
+    pairs = zip(_first_slots(fitted), draw(fitted, new, rng), strict=True)
+    return {name: column for slot, values in pairs for name, column in _named(slot, values)}
+
+
+def draw(fitted: Fitted, new: NewData, rng: np.random.Generator) -> list[np.ndarray]:
+    """One draw of every distinct response, (row, dimension), categories as codes."""
+    chosen = _draw_classes(gate_probability(fitted.assembled.mixture, fitted.phi, new.data), rng)
+    chosen = chosen if new.unit is None else chosen[new.unit]
+    slots = _first_slots(fitted)
+    draws = [np.zeros((new.rows, slot.family.dimension)) for slot in slots]
+    predictors = row_predictors(fitted.assembled.mixture, fitted.phi, new.data)
+    first = np.cumsum([0, *fitted.plan.copies])
+    for place in _places(fitted):
+        eta = predictors[place.group][place.outcome][:, place.item]
+        for copy in range(fitted.plan.copies[place.group]):
+            rows = np.flatnonzero(chosen == first[place.group] + copy)
+            draws[place.response][rows] = _draw(place.slot, rng, eta[copy][:, rows], new, rows)
+    for position, (extra, state) in enumerate(zip(fitted.extras, fitted.extra_states, strict=True)):
+        rows = np.flatnonzero(chosen == first[-1] + position)
+        for index, slot in enumerate(slots):
+            draws[index][rows] = extra.sample(rng, state, index, slot.family, len(rows))
+    return draws
+
+
+def _needs_trials(fitted: Fitted, table: Any) -> bool:
+    """Whether draws depend on a number of trials, and the table has it."""
+    grouped = any(slot.family.name == "binomial" and len(slot.responses) > 1 for slot in _first_slots(fitted))
+    return grouped and set(fitted.schema.response_columns) <= set(Table(table).names)
+
+
+def _draw_classes(gate: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return (np.cumsum(gate, axis=1) < rng.random((len(gate), 1))).sum(axis=1).clip(max=gate.shape[1] - 1)
+
+
+def _draw(slot: Slot, rng: np.random.Generator, eta: np.ndarray, new: NewData, rows: np.ndarray) -> np.ndarray:
+    """(row, dimension)."""
+    data = None if new.responses is None else new.responses[slot.plan.key].data[:, rows]
+    return slot.family.sample(rng, list(eta), data).reshape(len(rows), -1)
+
+
+def _named(slot: Slot, draw: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Columns by name, categories as labels."""
+    if slot.family.categories:
+        yield slot.response, to_levels(draw[:, 0], slot.family.categories)
+    else:
+        yield from zip(slot.responses, draw.T, strict=False)
+
+
+def to_levels(codes: np.ndarray, levels: tuple) -> np.ndarray:
+    """Codes (row,) -> labels (row,)."""
+    return np.asarray(pd.Categorical.from_codes(codes.astype(int), list(levels)))

@@ -1,0 +1,173 @@
+"""What a fitted estimator reports: coefficients, fit statistics and the summary's contents."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixstat.estimators.model.diagnosis import column_names
+from mixstat.estimators.model.plan import GATE
+from mixstat.estimators.model.state import Fitted
+from mixstat.fit.problem import Problem
+from mixstat.inference import criteria
+from mixstat.inference.labels import Coefficient
+from mixstat.results.labels import Label
+from mixstat.results.summary import Section, Summary
+from mixstat.results.tables import tidy
+
+
+def labels_of(fitted: Fitted) -> list[Label]:
+    """Labels of the free parameters, in the order of `covariance()`."""
+    return [fitted.assembled.named.labels[position] for position in fitted.assembled.named.ties.representative]
+
+
+def coefficients_of(fitted: Fitted) -> list[Coefficient]:
+    """The free parameters as `inference.labels` permutes them."""
+    return [Coefficient(x.expert, (x.parameter, x.term), x.parameter == GATE) for x in labels_of(fitted)]
+
+
+def estimated(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
+    """(theta,) whether a parameter has a standard error (a lasso may have set it to zero)."""
+    return ~np.isnan(np.diag(covariance))
+
+
+def coefficient_table(fitted: Fitted, covariance: np.ndarray, level: float) -> pd.DataFrame:
+    """`tidy` of the parameters that have a standard error."""
+    table = tidy(labels_of(fitted), fitted.theta, covariance, level)
+    return table[estimated(fitted, covariance)].reset_index(drop=True)
+
+
+def glance(fitted: Fitted) -> pd.DataFrame:
+    """The fit in one row."""
+    return pd.DataFrame([facts_of(fitted)])
+
+
+def facts_of(fitted: Fitted) -> dict[str, Any]:
+    solution, weight = fitted.solution, fitted.sample.weight
+    units = int((weight > 0).sum())
+    log_likelihood, parameters = solution.log_likelihood, fitted.assembled.named.ties.size
+    entropy = solution.verdict.entropy
+    bic = criteria.bic(log_likelihood, parameters, units)
+    return {
+        "n_units": units,
+        "n_rows": int((fitted.sample.row_weight > 0).sum()),
+        "n_experts": fitted.assembled.mixture.experts,
+        "log_likelihood": log_likelihood,
+        "n_parameters": parameters,
+        "aic": criteria.aic(log_likelihood, parameters),
+        "bic": bic,
+        "sabic": criteria.sabic(log_likelihood, parameters, units),
+        "caic": criteria.caic(log_likelihood, parameters, units),
+        "icl": criteria.icl(log_likelihood, parameters, units, entropy),
+        "entropy": criteria.relative_entropy(entropy, float(weight.sum()), fitted.assembled.mixture.classes),
+        "converged": solution.verdict.converged,
+    }
+
+
+def summarize(fitted: Fitted, table: pd.DataFrame, name: str) -> Summary:
+    """Facts, one section an expert, the gate, and notes on what was dropped, shared, fixed or not certified."""
+    facts = facts_of(fitted)
+    plan = fitted.plan
+    families = ", ".join(dict.fromkeys(outcome.family.name for outcome in plan.outcomes))
+    shown = [
+        ("Model", f"{name}, family {families}"),
+        *(("Formula", outcome.formula) for outcome in plan.outcomes[:6]),
+        ("Gate", "equal shares" if plan.gate is None and facts["n_experts"] > 1 else (plan.gate or "none")),
+        ("Units", _units(fitted, facts)),
+        ("Log-likelihood", f"{facts['log_likelihood']:.4f}  ({facts['n_parameters']} parameters)"),
+        ("AIC, BIC, ICL", f"{facts['aic']:.2f}, {facts['bic']:.2f}, {facts['icl']:.2f}"),
+        ("Relative entropy", f"{facts['entropy']:.4f}"),
+        ("Class sizes", ", ".join(f"{size:.3f}" for size in class_sizes(fitted))),
+        ("Status", status(fitted)),
+    ]
+    return Summary(name, shown, _sections(fitted, table), _notes(fitted))
+
+
+def _units(fitted: Fitted, facts: dict) -> str:
+    text = str(facts["n_units"]) if fitted.sample.unit is None else f"{facts['n_units']} ({facts['n_rows']} rows)"
+    dropped = fitted.sample.n_dropped
+    return text + (f"; {dropped} of {fitted.sample.n_given} rows dropped for missing values" if dropped else "")
+
+
+def class_sizes(fitted: Fitted) -> np.ndarray:
+    """Share of each class: mean responsibility, (class,)."""
+    return fitted.solution.class_weight / fitted.solution.class_weight.sum()
+
+
+def status(fitted: Fitted) -> str:
+    """The verdict, and how many starts agree with it."""
+    text = fitted.solution.verdict.status
+    reached, carried = hits(fitted)
+    if len(fitted.solution.starts) > 1 and carried:
+        distinct = len({round(s.objective, 4) for s in fitted.solution.starts if s.hits > 0})
+        text += f"; reached by {reached} of {carried} starts carried on"
+        text += f", which found {distinct} optima" if distinct > 1 else ""
+    return text + ("; interrupted: the best so far" if fitted.interrupted else "")
+
+
+def hits(fitted: Fitted) -> tuple[int, int]:
+    """(starts that reached the reported optimum, starts carried on to an optimum)."""
+    judged = [start for start in fitted.solution.starts if start.hits > 0]
+    return max((s.hits for s in judged if _reached(s.log_likelihood, fitted)), default=0), len(judged)
+
+
+def _reached(log_likelihood: float, fitted: Fitted) -> bool:
+    return abs(log_likelihood - fitted.solution.log_likelihood) < 1e-5 * (1 + abs(log_likelihood))
+
+
+def _sections(fitted: Fitted, table: pd.DataFrame) -> list[Section]:
+    sections, names = [], fitted.expert_names
+    gate = table["parameter"] == "gate"
+    columns = [c for c in table.columns if c != "expert"]
+    experts = table["expert"].fillna(0)
+    for expert in sorted(experts[~gate].unique()):
+        part = table.loc[~gate & (experts == expert), columns]
+        sections.append(Section(names[expert - 1] if expert else "Shared by all experts", part))
+    if gate.any():
+        columns = [c for c in table.columns if c != "parameter"]
+        reference = names[0] if fitted.names else "expert 1"
+        sections.append(Section(f"Gate (multinomial logit, reference {reference})", table.loc[gate, columns]))
+    return sections
+
+
+def _notes(fitted: Fitted) -> list[str]:
+    notes = []
+    links = {label.parameter: label.link for label in fitted.assembled.named.labels if label.parameter != "gate"}
+    linked = [f"{name} ({link})" for name, link in links.items() if link != "identity"]
+    if linked:
+        notes.append(f"coefficients are on the scale of the link: {', '.join(linked)}")
+    for index, extra in enumerate(fitted.extras):
+        notes.append(f"class {fitted.assembled.mixture.experts + index + 1} is {extra.name} (no parameters)")
+    if fitted.dropped:
+        notes.append(f"not estimated because collinear or constant: {', '.join(column_names(fitted.dropped))}")
+    if any(outcome.fixed for outcome in fitted.plan.outcomes):
+        fixed = {name: value for outcome in fitted.plan.outcomes for name, value in outcome.fixed.items()}
+        notes.append("fixed: " + ", ".join(f"{name} = {value:g}" for name, value in fixed.items()))
+    if fitted.assembled.named.penalty.any():
+        notes.append("penalised fit: standard errors are those of the unpenalised information, conditional on zeros")
+    return notes
+
+
+def to_user_scale(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
+    """Covariance of the standardised parameters -> of the user's; NaN where a parameter draws on an unknown one."""
+    unknown = np.isnan(np.diag(covariance))
+    jacobian = fitted.jacobian
+    known = jacobian @ np.where(unknown[:, None] | unknown[None], 0.0, covariance) @ jacobian.T
+    flat = (np.abs(jacobian[:, unknown]) > 0).any(axis=1)
+    known[flat] = np.nan
+    known[:, flat] = np.nan
+    return known
+
+
+def to_user_coefficients(fitted: Fitted, theta: np.ndarray) -> np.ndarray:
+    """Standardised free parameters (draw, theta) -> on the user's scale (draw, theta)."""
+    return fitted.theta + (theta - fitted.solution.theta) @ fitted.jacobian.T
+
+
+def cluster_places(problem: Problem, cluster: np.ndarray) -> np.ndarray:
+    """Cluster codes at the unit places of the design, -1 in padding."""
+    weight = np.asarray(problem.design.weight)
+    places = np.full(weight.size, -1)
+    layout_units = problem.layout.unit
+    places[layout_units] = cluster
+    return places

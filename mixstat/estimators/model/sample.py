@@ -1,0 +1,69 @@
+"""Sample: the rows that enter a fit, what they weigh, and what units, clusters and classes they belong to."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mixstat.estimators.model.columns import Columns
+from mixstat.estimators.model.units import check_weight, log_prior, number_units, require_constant
+from mixstat.formula import Materialized
+from mixstat.formula.frame import Table
+
+
+class Sample(NamedTuple):
+    """The rows that entered the fit: what they weigh and which unit and cluster they belong to."""
+
+    weight: np.ndarray  # (unit,)
+    row_weight: np.ndarray
+    unit: np.ndarray | None
+    unit_labels: np.ndarray | None
+    cluster: np.ndarray | None  # (unit,)
+    kept: np.ndarray
+    n_given: int
+    n_dropped: int
+
+
+def take_sample(materialized: Materialized, unit: str | None, cluster: str | None, sample_weight: Any) -> Sample:
+    """Weights, units and clusters of the rows that are left."""
+    kept, variables = materialized.kept, materialized.variables
+    row_weight = _row_weight(materialized, sample_weight)
+    numbers, labels, weight = None, None, row_weight
+    clusters = None if cluster is None else number_units(variables[cluster])[0]
+    if unit is not None:
+        numbers, labels = number_units(variables[unit])
+        weight = require_constant(row_weight, numbers, labels, ["sample_weight"], "weight")[:, 0]
+        if clusters is not None and cluster is not None:
+            clusters = require_constant(clusters, numbers, labels, [cluster], "cluster column")[:, 0]
+    return Sample(weight, row_weight, numbers, labels, clusters, kept, materialized.n_given, materialized.n_dropped)
+
+
+def _row_weight(materialized: Materialized, sample_weight: Any) -> np.ndarray:
+    """Weights of the kept rows, from nothing, a column or an array over all rows."""
+    rows = len(materialized.kept)
+    if sample_weight is None:
+        return np.ones(rows)
+    if isinstance(sample_weight, str):
+        name = f"sample_weight column {sample_weight!r}"
+        return check_weight(materialized.variables[sample_weight], rows, name)
+    weight = check_weight(sample_weight, materialized.n_given, "sample_weight")[materialized.kept]
+    return check_weight(weight, rows, "sample_weight of the rows without missing values")
+
+
+def known_classes(known: Any, data: Any, sample: Sample, experts: int, classes: int) -> np.ndarray:
+    """(class, unit) log prior class weights: zeros where nothing is known."""
+    if known is None:
+        return np.zeros((classes, len(sample.weight)))
+    if isinstance(known, str) or (isinstance(known, list | tuple) and known and isinstance(known[0], str)):
+        table = Table(data)
+        known = np.column_stack([table.raw(name)[0] for name in ([known] if isinstance(known, str) else known)])
+    return log_prior(known, sample.n_given, sample.kept, experts, classes, sample.unit)
+
+
+def gate_values(
+    columns: Columns, places: tuple[int, ...], values: np.ndarray, unit: np.ndarray | None, labels: np.ndarray | None
+) -> np.ndarray | None:
+    """(column, unit) gate columns where rows are grouped in units, from the design's columns (column, row)."""
+    if unit is None or labels is None:
+        return None
+    names = [columns.by_place[place] for place in places]
+    return require_constant(values[list(places)].T, unit, labels, names, "gate column").T
