@@ -19,6 +19,8 @@ from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem
 
 WEIGHTS = ("multinomial", "exponential")
+TOLERANCE = 1e-6
+"""Newton decrement of a replicate before its last step: a thousandth of a standard error, which that step squares."""
 REFUSED = 1e12
 """Cost of matching classes of different form."""
 
@@ -63,7 +65,6 @@ def bootstrap(
     weights: Iterator[np.ndarray],
     replicates: int,
     *,
-    tol: float,
     advance: Callable[[], None] = lambda: None,
 ) -> Replicates:
     """Refit with each of the first `replicates` weights (unit,). An interrupt returns those that are done."""
@@ -72,7 +73,7 @@ def bootstrap(
     try:
         for _ in range(replicates):
             weight = problem.layout.place_units(next(weights))
-            done.append(_refit(problem.replace(weight=weight), theta, matcher, tol))
+            done.append(_refit(problem.replace(weight=weight), theta, matcher))
             advance()
     except KeyboardInterrupt:
         if not done:
@@ -80,11 +81,11 @@ def bootstrap(
     return Replicates(*(np.array(column) for column in zip(*done, strict=True)))
 
 
-def _refit(problem: Problem, theta: np.ndarray, matcher: "_Matcher", tol: float) -> _Replicate:
-    found = newton(problem, theta, tol=tol, max_iter=50)
+def _refit(problem: Problem, theta: np.ndarray, matcher: "_Matcher") -> _Replicate:
+    found = newton(problem, theta, tol=TOLERANCE, max_iter=50)
     if not found.converged:
         warmed = em(problem, theta, tol=1e-6, max_iter=200)
-        again = newton(problem, warmed.theta, tol=tol, max_iter=100)
+        again = newton(problem, warmed.theta, tol=TOLERANCE, max_iter=100)
         found = again if again.converged or again.at.objective > found.at.objective else found
     matched = matcher.match(found.at.theta)
     moved = not np.array_equal(matched, found.at.theta)

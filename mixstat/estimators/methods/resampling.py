@@ -85,7 +85,6 @@ class Resampling:
 
     fitted_: "Fitted"
     _problem: "Problem"
-    tol: float
     verbose: int
 
     def bootstrap(self, replicates: int = 200, *, weights: str = "multinomial", random_state: Any = None) -> Bootstrap:
@@ -105,9 +104,7 @@ class Resampling:
             generator(random_state), sample.weight, sample.cluster, choice("weights", weights, WEIGHTS)
         )
         with counting("bootstrap", count, silent=not self.verbose) as advance:
-            found = bootstrap(
-                self._problem, self.fitted_.solution.theta, drawn, count, tol=max(self.tol, 1e-9), advance=advance
-            )
+            found = bootstrap(self._problem, self.fitted_.solution.theta, drawn, count, advance=advance)
         if not found.converged.any():
             raise DataError("no replicate of the bootstrap converged; the model is too weakly identified for it")
         theta = report.to_user_coefficients(self.fitted_, found.theta)
