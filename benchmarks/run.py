@@ -11,7 +11,7 @@ from pathlib import Path
 
 from timing import HERE, Row, has_r, scratch, single_thread, table
 
-SCRIPTS = ("gaussian", "starts", "multivariate", "cold", "large", "known", "latent_class")
+SCRIPTS = ("gaussian", "starts", "multivariate", "cold", "large", "known", "latent_class", "inference")
 SMALL = {
     "gaussian": ["--n", "3000"],
     "starts": ["--n", "600"],
@@ -20,6 +20,7 @@ SMALL = {
     "large": ["--divide", "100"],
     "known": ["--starts", "1"],
     "latent_class": ["--n", "500", "--starts", "3"],
+    "inference": ["--replicates", "10"],
 }
 PYTHON = ("mixstat", "jax", "numpy", "scipy", "scikit-learn", "stepmix")
 R = ("flexmix", "mclust", "MoEClust", "poLCA")

@@ -24,9 +24,8 @@ from mixstat.studies import Estimates, wald
 
 SEED = 20260
 SCENARIOS = [
-    *({"model": model, "n": n} for model in ("gaussian", "poisson", "strongly heteroscedastic") for n in (300, 1000)),
-    {"model": "strongly heteroscedastic", "n": 3000},
-    *({"model": "heteroscedastic", "n": n} for n in (300, 1000)),
+    *({"model": model, "n": n} for model in ("heteroscedastic", "gaussian", "poisson") for n in (300, 1000)),
+    *({"model": "strongly heteroscedastic", "n": n} for n in (300, 1000, 3000)),
 ]
 MEAN = {"gaussian": ((-1.0, -0.5), (1.5, 0.7)), "poisson": ((0.5, -0.3), (2.0, 0.3))}
 SIGMA = (0.7, 0.9)
