@@ -30,6 +30,16 @@ import mixstat as ms
 from mixstat.results import plots
 
 pd.set_option("display.width", 120, "display.max_columns", 20)
+folder = Path(tempfile.mkdtemp())
+
+
+def show(figure, name):
+    """Write a figure, and hand it to the notebook."""
+    (folder / f"{name}.png").write_bytes(plots.to_png(figure))
+    print(f"wrote {name}.png")
+    return figure
+
+
 visits = randhie.load_pandas().data
 print(visits[["mdvis", "lncoins", "idp", "physlm", "disea", "hlthp"]].describe().round(2))
 
@@ -111,6 +121,33 @@ both = usual.merge(robust, on=["expert", "parameter", "term"], suffixes=("", "_r
 print(both[both["term"] == "lncoins"].round(3).to_string(index=False))
 
 # %% [markdown]
+# ## Effects
+#
+# What does a covariate do to the expected number of visits, through gate and experts at once? Average marginal effects,
+# with standard errors by the delta method; and the expected visits under free care and under the dearest plan, for each
+# expert and for the mixture.
+
+# %%
+effects = two.marginal_effects(visits, ["lncoins", "physlm", "disea"])
+print(effects[["term", "contrast", "estimate", "std_error", "conf_low", "conf_high"]].round(4).to_string(index=False))
+plans = {"lncoins": (visits["lncoins"].min(), visits["lncoins"].max())}
+for target in ("expert_mean", "mean"):
+    shown = two.contrasts(visits, plans, target=target, comparison="ratio")
+    print(shown[[c for c in shown if c not in ("term", "group", "statistic")]].round(4).to_string(index=False))
+
+# %% [markdown]
+# ## Tests
+#
+# Does the price act alike on both experts? A hypothesis is text over the names of the coefficients. `term_tests()` asks
+# of every term whether it is zero in all experts, and whether it is equal in them. Nested fits are compared by
+# `ms.likelihood_ratio_test`; the number of experts is another matter (`how_many_experts.py`).
+
+# %%
+print(two.coefficient_names_[:3])
+print(two.wald_test("1:mean:lncoins = 2:mean:lncoins").round(4).to_string(index=False))
+print(two.term_tests().query("parameter == 'mean'").round(4).to_string(index=False))
+
+# %% [markdown]
 # ## Does it fit?
 #
 # Data simulated from the fit should look like the data. Here, the share of people with no visit and with more than ten.
@@ -132,6 +169,21 @@ table = two.tidy().query("parameter == 'mean' and term != 'Intercept'")
 ax = plots.coefficients(table, exponentiate=True)
 ax.set(xlabel="Rate ratio (95% interval)")
 ax.legend(frameon=False)
-path = Path(tempfile.mkdtemp()) / "coefficients.png"
-path.write_bytes(plots.to_png(ax.figure))
-print(f"wrote {path.name}")
+show(ax.figure, "coefficients")
+
+# %% [markdown]
+# ## Save and load
+#
+# One file of numbers and text, in which nothing can be executed. It holds the estimates, formulas and, where they were
+# asked for before, the covariance, and no data. The loaded model predicts and tests as before.
+
+# %%
+two.save(folder / "visits.mixstat")
+again = ms.load(folder / "visits.mixstat")
+print(f"same predictions: {np.array_equal(again.predict(visits), two.predict(visits))}; same table: ", end="")
+print(again.tidy().equals(two.tidy()))
+
+# %% [markdown]
+# **Read next**: `how_many_experts.py` (criteria, tests, and where they disagree), `why_starts_matter.py` (local optima
+# and spikes), `simulation_study.py` (how good are the intervals?), `coming_from_r.py` (flexmix, MoEClust, StepMix,
+# lcmm).

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 
+from mixstat.estimators.mixture import require_mixture
 from mixstat.estimators.model.checks import integer
 from mixstat.estimators.model.fitting import Prepared, maximize_prepared, prepare, with_draws
 from mixstat.estimators.model.new_data import NewData
@@ -63,6 +63,7 @@ def bootstrap_lrt(
 
     Shows progress; an interrupt returns the test on the replicates that are done.
     """
+    require_mixture(model)
     training = training_of(model, X, y, sample_weight)
     count = integer("replicates", replicates, 1)
     smaller = integer("n_experts", model.n_experts if n_experts is None else n_experts, 1)
@@ -100,7 +101,7 @@ class _Side(NamedTuple):
 
     @classmethod
     def of(cls, model: Any, training: Training, number: int, n_init: int) -> "_Side":
-        candidate = clone(model).set_params(n_experts=number, start=None)
+        candidate = model._resized(number)
         if candidate.prior_classes is not None:
             raise OptionError("bootstrap_lrt() is for models without prior_classes")
         request = candidate._request(training.formula)
@@ -148,8 +149,9 @@ def vuong_test(
 
     Returns one row: n_experts, alternative, statistic, p_value, adjusted_statistic, adjusted_p_value.
     """
+    require_mixture(model)
     training = training_of(model, X, y, sample_weight)
     smaller = integer("n_experts", model.n_experts if n_experts is None else n_experts, 1)
-    fits = [clone(model).set_params(n_experts=k, start=None)._fit_training(training) for k in (smaller, smaller + 1)]
+    fits = [model._resized(k)._fit_training(training) for k in (smaller, smaller + 1)]
     found = vuong_lo_mendell_rubin(*((fit._problem, fit.fitted_.solution.theta) for fit in fits))
     return pd.DataFrame([{"n_experts": smaller, "alternative": smaller + 1, **found._asdict()}])

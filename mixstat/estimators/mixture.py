@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sklearn.base import clone
+
 from mixstat.estimators.base import MixtureEstimator
 from mixstat.estimators.extras import Extra, Noise, PointMass
 from mixstat.estimators.joint import Joint
@@ -110,6 +112,14 @@ class MixtureOfExperts(MixtureEstimator):
             "for example MixtureOfExperts(ms.Regression('y ~ x'), n_experts=2)"
         )
 
+    def _resized(self, n_experts: int) -> "MixtureOfExperts":
+        """The same model, not fitted, with another number of experts."""
+        if isinstance(self.expert, list | tuple):
+            raise OptionError(
+                "the number of experts follows from the list expert=; give one Regression or Joint to vary it"
+            )
+        return clone(self).set_params(n_experts=n_experts, start=None)
+
     def _representative(self) -> Regression:
         return self._templates()[0][0][0]
 
@@ -153,3 +163,9 @@ class MixtureOfExperts(MixtureEstimator):
 
     def _scale_penalty(self) -> float:
         return number("scale_penalty", self.scale_penalty)
+
+
+def require_mixture(model: Any) -> None:
+    """An error for what has no number of experts to vary."""
+    if not isinstance(model, MixtureOfExperts):
+        raise OptionError(f"a MixtureOfExperts is needed, got {type(model).__name__}; wrap the regression in one")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
+from mixstat.estimators.mixture import require_mixture
 from mixstat.estimators.model import report
 from mixstat.estimators.model.checks import choice, integer
 from mixstat.estimators.model.random import generator
@@ -69,6 +70,7 @@ def select(
     prefers well-separated ones (McLachlan and Peel, 2000, chapter 6). A number of experts that cannot be fitted is a
     row with its reason.
     """
+    require_mixture(model)
     training = training_of(model, X, y, sample_weight)
     numbers = [integer("n_experts", k, 1) for k in n_experts]
     if not numbers:
@@ -78,7 +80,7 @@ def select(
     rows, models = [], {}
     with counting("n_experts", len(numbers), silent=not getattr(model, "verbose", 1)) as advance:
         for number in numbers:
-            candidate = clone(model).set_params(n_experts=number, start=None)
+            candidate = model._resized(number)
             row, fitted = _row(candidate, training)
             if fitted is not None:
                 models[number] = fitted

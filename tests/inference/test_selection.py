@@ -90,6 +90,15 @@ def test_bootstrap_lrt_of_other_responses(frame, response, family):
     assert (found.replicates > -1e-6).all()
 
 
+@pytest.mark.parametrize("compare", [ms.select, ms.bootstrap_lrt, ms.vuong_test])
+def test_a_number_to_vary_is_needed(frame, compare):
+    with pytest.raises(OptionError, match="a MixtureOfExperts is needed, got Regression"):
+        compare(ms.Regression("y ~ x"), frame)
+    listed = make_mixture(expert=[ms.Regression("y ~ x"), ms.Regression("y ~ 1")])
+    with pytest.raises(OptionError, match="follows from the list"):
+        compare(listed, frame)
+
+
 def test_bootstrap_lrt_refuses_known_classes(frame):
     model = make_mixture(prior_classes="k")
     with pytest.raises(OptionError, match="prior_classes"):
