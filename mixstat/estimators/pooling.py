@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 from sklearn.utils.validation import check_is_fitted
 
 from mixstat.estimators.model import report
@@ -13,6 +12,7 @@ from mixstat.estimators.model.checks import level as checked
 from mixstat.exceptions import DataError, OptionError
 from mixstat.inference import pooling
 from mixstat.inference.labels import nearest_order
+from mixstat.results.tables import label_columns, standard_errors, wald_columns
 
 
 class Pooled:
@@ -42,24 +42,9 @@ class Pooled:
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """Coefficients with t statistics, intervals and the fraction of missing information."""
-        error = np.sqrt(np.diag(self.covariance))
-        half = t.ppf(0.5 + checked(level) / 2, self.df) * error
-        statistic = self.estimate / error
-        return pd.DataFrame(
-            {
-                "expert": pd.array([label.expert or None for label in self.labels], dtype="Int64"),
-                "parameter": [label.parameter for label in self.labels],
-                "term": [label.term for label in self.labels],
-                "estimate": self.estimate,
-                "std_error": error,
-                "statistic": statistic,
-                "df": self.df,
-                "p_value": 2 * t.sf(np.abs(statistic), self.df),
-                "conf_low": self.estimate - half,
-                "conf_high": self.estimate + half,
-                "missing_information": self.missing_information,
-            }
-        )
+        columns = wald_columns(self.estimate, standard_errors(self.covariance), checked(level), self.df)
+        table = pd.DataFrame(label_columns(self.labels) | columns)
+        return table.assign(df=self.df, missing_information=self.missing_information)
 
 
 def pool(models: Sequence[Any], kind: str = "information") -> Pooled:
@@ -89,5 +74,5 @@ def pool(models: Sequence[Any], kind: str = "information") -> Pooled:
 
 def _order(first: Any, other: Any, kind: str) -> np.ndarray:
     """The order of the other fit's experts that is nearest to the first fit, in units of its standard errors."""
-    scale = np.sqrt(np.diag(first.covariance(kind)).clip(min=0.0))
+    scale = standard_errors(first.covariance(kind))
     return nearest_order(report.coefficients_of(first.fitted_), other.fitted_.theta, first.fitted_.theta, scale)

@@ -13,6 +13,7 @@ from mixstat.formula import Schema
 from mixstat.inference.external import Logit
 from mixstat.inference.hypotheses import ChiSquare, wald
 from mixstat.results.summary import Section, Summary
+from mixstat.results.tables import standard_errors, wald_columns
 
 KEY = "membership"
 """The formula's name in a membership's schema."""
@@ -67,20 +68,11 @@ class Membership(External):
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """class, term, estimate, std_error, statistic, p_value, conf_low, conf_high; classes 2, 3, ... against 1."""
-        estimate, error = self.coefficients.ravel(), _errors(self.covariance)
-        statistic, half = _ratio(estimate, error), norm.ppf(0.5 + level / 2) * error
-        return pd.DataFrame(
-            {
-                "class": np.repeat(np.arange(2, len(self.coefficients) + 2), len(self.terms)),
-                "term": list(self.terms) * len(self.coefficients),
-                "estimate": estimate,
-                "std_error": error,
-                "statistic": statistic,
-                "p_value": 2 * norm.sf(np.abs(statistic)),
-                "conf_low": estimate - half,
-                "conf_high": estimate + half,
-            }
-        )
+        keys = {
+            "class": np.repeat(np.arange(2, len(self.coefficients) + 2), len(self.terms)),
+            "term": list(self.terms) * len(self.coefficients),
+        }
+        return pd.DataFrame(keys | wald_columns(self.coefficients.ravel(), standard_errors(self.covariance), level))
 
     def test(self) -> pd.DataFrame:
         """Wald test of each term over all classes: term, statistic, df, p_value."""
@@ -116,7 +108,7 @@ class Distal(External):
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """class, term ("mean" or the level), estimate, std_error, conf_low, conf_high."""
         classes, columns = self.estimates.shape
-        estimate, error = self.estimates.ravel(), _errors(self.covariance)
+        estimate, error = self.estimates.ravel(), standard_errors(self.covariance)
         half = norm.ppf(0.5 + level / 2) * error
         return pd.DataFrame(
             {
@@ -159,15 +151,6 @@ class Distal(External):
         if len(self.estimates) > 1:
             yield Section("Wald test of equality", pd.DataFrame([self.test()]))
             yield Section("Pairs of classes", self.pairwise())
-
-
-def _errors(covariance: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.diag(covariance).clip(min=0.0))
-
-
-def _ratio(estimate: np.ndarray, error: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return estimate / error
 
 
 def _test(matrix: np.ndarray, estimate: np.ndarray, covariance: np.ndarray) -> ChiSquare:

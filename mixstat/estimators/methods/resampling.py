@@ -14,6 +14,7 @@ from mixstat.estimators.model.random import generator
 from mixstat.exceptions import DataError
 from mixstat.fit.progress import counting
 from mixstat.inference.bootstrap import WEIGHTS, Replicates, bootstrap, draw_weights
+from mixstat.results.tables import label_columns, standard_errors
 
 if TYPE_CHECKING:
     from mixstat.estimators.model.state import Fitted
@@ -59,12 +60,10 @@ class Bootstrap:
         low, high = self._ends(checked(level), choice("interval", interval, INTERVALS))
         used = self.theta[self.converged]
         return pd.DataFrame(
-            {
-                "expert": pd.array([label.expert or None for label in self.labels], dtype="Int64"),
-                "parameter": [label.parameter for label in self.labels],
-                "term": [label.term for label in self.labels],
+            label_columns(self.labels)
+            | {
                 "estimate": self.estimate,
-                "std_error": np.sqrt(np.diag(self.covariance)),
+                "std_error": standard_errors(self.covariance),
                 "bias": used.mean(axis=0) - self.estimate,
                 "conf_low": low,
                 "conf_high": high,
@@ -74,7 +73,7 @@ class Bootstrap:
     def _ends(self, level: float, interval: str) -> tuple[np.ndarray, np.ndarray]:
         used = self.theta[self.converged]
         if interval == "normal":
-            half = norm.ppf(0.5 + level / 2) * np.sqrt(np.diag(self.covariance))
+            half = norm.ppf(0.5 + level / 2) * standard_errors(self.covariance)
             return self.estimate - half, self.estimate + half
         low, high = np.quantile(used, [0.5 - level / 2, 0.5 + level / 2], axis=0)
         return (low, high) if interval == "percentile" else (2 * self.estimate - high, 2 * self.estimate - low)

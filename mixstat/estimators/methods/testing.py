@@ -16,6 +16,7 @@ from mixstat.exceptions import DataError, OptionError
 from mixstat.formula.hypothesis import parse_hypothesis
 from mixstat.inference import hypotheses
 from mixstat.inference.profile import maximum, profile_interval
+from mixstat.results.tables import label_columns, standard_errors, wald_columns
 
 if TYPE_CHECKING:
     from mixstat.estimators.model.state import Fitted
@@ -85,23 +86,10 @@ class Testing:
         names to numbers; written in jax.numpy (or plain arithmetic) it is differentiated exactly, otherwise by
         differences. Example: `m.delta(lambda b: b["2:mean:x"] / b["1:mean:x"])`.
         """
-        names, z = self.coefficient_names_, norm.ppf(0.5 + checked(level) / 2)
-        covariance = self.covariance(kind)
+        names, covariance = self.coefficient_names_, self.covariance(kind)
         found = hypotheses.delta(lambda b: function(dict(zip(names, b, strict=True))), self.fitted_.theta, covariance)
-        error = np.sqrt(np.diag(found.covariance).clip(min=0.0))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            statistic = found.estimate / error
-        return pd.DataFrame(
-            {
-                "name": list(found.names),
-                "estimate": found.estimate,
-                "std_error": error,
-                "statistic": statistic,
-                "p_value": 2 * norm.sf(np.abs(statistic)),
-                "conf_low": found.estimate - z * error,
-                "conf_high": found.estimate + z * error,
-            }
-        )
+        columns = wald_columns(found.estimate, standard_errors(found.covariance), checked(level))
+        return pd.DataFrame({"name": list(found.names), **columns})
 
     def score_test(self, add: str | Sequence[str], to: str = "gate", X: Any = None, y: Any = None) -> pd.DataFrame:
         """Rao's score test of adding a term, without refitting (chi-square; information of the larger model).
@@ -177,21 +165,16 @@ def _equalities(labels: list["Label"], places: list[int]) -> np.ndarray:
 def _profile_table(fitted: "Fitted", problem: "Problem", places: list[int], level: float) -> pd.DataFrame:
     at = maximum(problem, fitted.solution.theta)
     labels, z = report.labels_of(fitted), float(norm.ppf(0.5 + level / 2))
-    rows = []
-    for place in places:
-        interval = profile_interval(problem, at, fitted.jacobian[place], z)
-        label, estimate = labels[place], fitted.theta[place]
-        rows.append(
-            {
-                "expert": label.expert or None,
-                "parameter": label.parameter,
-                "term": label.term,
-                "estimate": estimate,
-                "conf_low": estimate + interval.low,
-                "conf_high": estimate + interval.high,
-            }
-        )
-    return pd.DataFrame(rows).astype({"expert": "Int64"})
+    intervals = [profile_interval(problem, at, fitted.jacobian[place], z) for place in places]
+    estimate = fitted.theta[places]
+    return pd.DataFrame(
+        label_columns([labels[place] for place in places])
+        | {
+            "estimate": estimate,
+            "conf_low": estimate + [interval.low for interval in intervals],
+            "conf_high": estimate + [interval.high for interval in intervals],
+        }
+    )
 
 
 def likelihood_ratio_test(restricted: Any, full: Any) -> pd.DataFrame:
