@@ -25,4 +25,7 @@ class Penalty(NamedTuple):
         return not self.lasso.any()
 
     def value(self, theta: np.ndarray) -> float:
+        """The penalty of slopes, never positive."""
+        if not (self.ridge.any() or self.lasso.any()):
+            return 0.0
         return float(-0.5 * self.ridge @ theta**2 - self.lasso @ np.abs(theta))

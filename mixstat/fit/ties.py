@@ -39,6 +39,11 @@ class Ties:
         return len(self.free) == self.size
 
     @cached_property
+    def is_identity(self) -> bool:
+        """Every coefficient is its own free parameter."""
+        return np.array_equal(self.index, np.arange(self.size))
+
+    @cached_property
     def matrix(self) -> np.ndarray:
         """T (phi, theta), zeros and ones."""
         matrix = np.zeros((len(self.index), self.size))
@@ -58,10 +63,14 @@ class Ties:
 
     def gradient(self, phi_gradient: np.ndarray) -> np.ndarray:
         """T' g."""
+        if self.is_identity:
+            return phi_gradient
         return np.bincount(self.index[self.free], phi_gradient[self.free], minlength=self.size)
 
     def information(self, phi_information: np.ndarray) -> np.ndarray:
         """T' I T."""
+        if self.is_identity:
+            return phi_information
         if self.is_injective:
             return phi_information[np.ix_(self.representative, self.representative)]
         return self.matrix.T @ phi_information @ self.matrix
