@@ -135,8 +135,10 @@ class Outcome:
         seen = jnp.ones((self.count, 1)) if observed is None else observed
         weights = weight[:, None] * seen
 
-        sums = [gram(weights[:, item], jnp.concatenate([columns, residual[item]])) for item in range(self.count)]
-        return jnp.stack(sums, axis=1), jnp.sum(weights, axis=-1)
+        def sums(w: Array, errors: Array) -> Array:
+            return gram(w, jnp.concatenate([columns, errors]))
+
+        return jax.vmap(sums, in_axes=(1, 0), out_axes=1)(weights, residual), jnp.sum(weights, axis=-1)
 
     def moments_information(self, coefficients: Array, packed: Array, weight: Array) -> Array:
         """Complete-data information from `moments`, (expert, outcome, width, width): no row is looked at again."""

@@ -36,6 +36,13 @@ class Order:
         return order if np.allclose(kept, moved, rtol=1e-12, atol=1e-12) else same
 
 
+def exchange(problem: Problem, theta: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """theta with class `order[j]` in place j; unchanged where the ties do not allow it."""
+    moved = permute(problem.mixture, problem.ties.expand(theta), order)
+    back = problem.ties.contract(moved)
+    return back if np.allclose(problem.ties.expand(back), moved, rtol=1e-12, atol=1e-12) else theta
+
+
 def column_averages(problem: Problem) -> np.ndarray:
     """(column,) average of each design column over the rows of positive weight."""
     columns, weight = np.asarray(problem.design.columns), np.asarray(problem.design.weight)

@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from mixstat.core.mixture import Mixture, posterior
 from mixstat.fit.em import em
 from mixstat.fit.newton import newton
-from mixstat.fit.order import permute
+from mixstat.fit.order import exchange
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem
 
@@ -101,16 +101,11 @@ class _Matcher:
 
     def match(self, theta: np.ndarray) -> np.ndarray:
         """theta with its classes in the order of the estimate's, by the responsibilities for the original sample."""
-        mixture, ties = self.problem.mixture, self.problem.ties
-        if mixture.experts == 1:
+        if self.problem.mixture.experts == 1:
             return theta
         overlap = (self.base * self.weight) @ _responsibility(self.problem, theta).T
-        order = match_classes(mixture, overlap)
-        if np.array_equal(order, np.arange(len(order))):
-            return theta
-        moved = permute(mixture, ties.expand(theta), order)
-        back = ties.contract(moved)
-        return back if np.allclose(ties.expand(back), moved, rtol=1e-12, atol=1e-12) else theta
+        order = match_classes(self.problem.mixture, overlap)
+        return theta if np.array_equal(order, np.arange(len(order))) else exchange(self.problem, theta, order)
 
 
 def match_classes(mixture: Mixture, overlap: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ reference held at the maximum. The best permutation is an assignment.
 import numpy as np
 
 from mixstat.core.mixture import posterior
-from mixstat.fit.order import permute
+from mixstat.fit.order import exchange
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem
 from mixstat.inference.bootstrap import match_classes
@@ -35,17 +35,9 @@ def relabel(problem: Problem, theta: np.ndarray, draws: np.ndarray) -> tuple[np.
     for row, draw in zip(result, draws, strict=True):
         order = match_classes(mixture, reference @ _log_responsibility(problem, draw).T)
         if not np.array_equal(order, np.arange(mixture.classes)):
-            row[:] = _permuted(problem, draw, order)
+            row[:] = exchange(problem, draw, order)
             moved += int(not np.array_equal(row, draw))
     return result, moved
-
-
-def _permuted(problem: Problem, theta: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """theta with class order[j] in place j; unchanged where the ties do not allow it."""
-    ties = problem.ties
-    moved = permute(problem.mixture, ties.expand(theta), order)
-    back = ties.contract(moved)
-    return back if np.allclose(ties.expand(back), moved, rtol=1e-12, atol=1e-12) else theta
 
 
 def _log_responsibility(problem: Problem, theta: np.ndarray) -> np.ndarray:
