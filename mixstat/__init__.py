@@ -5,6 +5,7 @@ from mixstat.core.family import Family, Parameter, Tails
 from mixstat.estimators.class_number_tests import bootstrap_lrt, vuong_test
 from mixstat.estimators.comparing import compare, plot_confusion, plot_criteria
 from mixstat.estimators.extras import Noise, PointMass
+from mixstat.estimators.growth import GrowthCurve
 from mixstat.estimators.joint import Joint
 from mixstat.estimators.methods.persistence import load
 from mixstat.estimators.methods.testing import likelihood_ratio_test
@@ -21,7 +22,8 @@ from mixstat.exceptions import (
     OptionError,
     UnseenLevelError,
 )
-from mixstat.formula import register_transform
+from mixstat.families.curves import register_curve
+from mixstat.formula import register_transform, wide_to_long
 from mixstat.studies import Study
 
 __version__ = "0.1.0"
@@ -32,6 +34,7 @@ __all__ = [
     "DataError",
     "Family",
     "FormulaError",
+    "GrowthCurve",
     "Joint",
     "LocalOptimumWarning",
     "MixtureOfExperts",
@@ -51,7 +54,9 @@ __all__ = [
     "plot_confusion",
     "plot_criteria",
     "pool",
+    "register_curve",
     "register_transform",
     "select",
     "vuong_test",
+    "wide_to_long",
 ]

@@ -30,6 +30,16 @@ def load_visits() -> pd.DataFrame:
     return _read("visits.csv")
 
 
+def load_achievement() -> pd.DataFrame:
+    """Simulated maths and reading scores of 500 children in grades 0 to 9, one row an occasion, some missing.
+
+    child, grade (each child's own times), math, reading, absences; of the child: ses, parent_edu, approach (to
+    learning), sex, urban, siblings, motivation, preschool, books. Made of three classes of bilinear growth, which are
+    not shown; the parameters are in `achievement.json` beside the table.
+    """
+    return _read("achievement.csv")
+
+
 def _read(name: str) -> pd.DataFrame:
     inside = files("mixstat").joinpath("data", name)
     if not inside.is_file():

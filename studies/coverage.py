@@ -1,5 +1,5 @@
 """Coverage of 95% intervals of two-expert mixtures with a gate covariate: Wald by observed information and by the
-sandwich, and percentiles of the weighted bootstrap.
+sandwich, and BCa and percentile intervals of the weighted bootstrap.
 
     python studies/coverage.py [--replicates 500] [--jobs 1] [--directory runs]
 
@@ -59,14 +59,16 @@ def fit(data: pd.DataFrame, model: str, n: int) -> list[Estimates]:
     """One entry a kind of interval: another kind is another entry, with its own table and `method`."""
     found = fitted(data, model)
     intervals = [wald(found), wald(found, "robust")]
-    return intervals if model in SPREAD else [*intervals, resampled(found)]
+    return intervals if model in SPREAD else [*intervals, *resampled(found)]
 
 
-def resampled(found: ms.MixtureOfExperts) -> Estimates:
-    """Percentile intervals of the weighted bootstrap."""
+def resampled(found: ms.MixtureOfExperts) -> list[Estimates]:
+    """Intervals of one weighted bootstrap."""
     draws = found.bootstrap(DRAWS, random_state=1)
     columns = ["expert", "parameter", "term", "estimate", "std_error", "conf_low", "conf_high"]
-    return wald(found)._replace(table=draws.tidy()[columns], covariance=draws.covariance, method="bootstrap")
+    tables = {kind: draws.tidy(interval=kind)[columns] for kind in ("bca", "percentile")}
+    known = wald(found)._replace(covariance=draws.covariance)
+    return [known._replace(table=table, method=f"bootstrap {kind}") for kind, table in tables.items()]
 
 
 @cache

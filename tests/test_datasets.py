@@ -22,12 +22,15 @@ def test_tables_are_read():
     assert not visits.isna().any().any()
 
 
-@pytest.mark.parametrize("name", ["wages", "visits"])
+@pytest.mark.parametrize("name", ["wages", "visits", "achievement"])
 def test_scripts_make_the_tables(name, tmp_path):
     script = tmp_path / f"make_{name}.py"
     script.write_text((DATA / f"make_{name}.py").read_text(encoding="utf-8"), encoding="utf-8")
     runpy.run_path(str(script), run_name="__main__")
-    assert (tmp_path / f"{name}.csv").read_bytes() == (DATA / f"{name}.csv").read_bytes()
+    script.unlink()
+    made = sorted(path.name for path in tmp_path.iterdir())
+    assert made == sorted(path.name for path in DATA.glob(f"{name}.*"))
+    assert all((tmp_path / file).read_bytes() == (DATA / file).read_bytes() for file in made)
 
 
 def test_same_seed_same_sample():

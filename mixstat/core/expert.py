@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixstat.core.design import Design
-from mixstat.core.family import Family, row_score, score_and_curvature
+from mixstat.core.family import Family
 
 Array = Any
 
@@ -72,6 +72,17 @@ class Outcome:
                 eta[parameter] = value[:, :, index]
         return eta
 
+    def stacked(self, coefficients: Array, block: Design) -> Array:
+        """Predictors of every row, (expert, outcome, P, row)."""
+        rows = block.columns.shape[-1]
+        eta = self.predictors(coefficients, block)
+        return jnp.stack([jnp.broadcast_to(value, (*value.shape[:-1], rows)) for value in eta], axis=2)
+
+    def means(self, coefficients: Array, block: Design) -> Array:
+        """E[y | x, expert], (expert, outcome, ..., row)."""
+        given = _over_experts(lambda eta, data: self.family.mean_given(tuple(eta), data))
+        return given(self.stacked(coefficients, block), block.responses[self.data])
+
     def log_density(self, coefficients: Array, block: Design) -> Array:
         """log f summed over the outcomes and the rows of each unit, (expert, unit)."""
         eta = self.predictors(coefficients, block)
@@ -91,14 +102,13 @@ class Outcome:
         """log f by unit (expert, unit); score (expert, outcome, P, row) and, if asked, curvature (..., P, P, row)."""
         eta = self.predictors(coefficients, block)
         rows = self.mask(self._rows(eta, block), block)
-        shape = (*rows.shape[:2], block.columns.shape[-1])
-        stacked = jnp.stack([jnp.broadcast_to(value, shape) for value in eta], axis=2)
+        stacked = self.stacked(coefficients, block)
         data, observed = block.responses[self.data], block.observed[self.data]
         density = to_units(jnp.sum(rows, axis=1), block)
         if not curvature:
-            score = _over_experts(lambda e, d: row_score(self.family, e, d))(stacked, data)
+            score = _over_experts(self.family.score)(stacked, data)
             return density, score if observed is None else jnp.where(observed[:, None] > 0, score, 0.0), None
-        score, second = _over_experts(lambda e, d: score_and_curvature(self.family, e, d))(stacked, data)
+        score, second = _over_experts(self.family.score_and_curvature)(stacked, data)
         if observed is not None:
             score = jnp.where(observed[:, None] > 0, score, 0.0)
             second = jnp.where(observed[:, None, None] > 0, second, 0.0)

@@ -30,13 +30,15 @@ class Parameter:
     """One linear predictor of a family: `link(parameter) = eta`.
 
     `name` is what tables print (`"mean"`, `"mean[y1]"`); `key` is the keyword under which a user gives its formula
-    (`sigma="~ x"`); location parameters take the main formula.
+    (`sigma="~ x"`); location parameters take the main formula. `term` is what tables call the intercept of a predictor
+    that is one of several of a name (the coefficient of an occasion-level covariate, an entry of a covariance).
     """
 
     name: str
     link: str = "identity"
     location: bool = False
     key: str = ""
+    term: str = ""
 
     def __post_init__(self) -> None:
         if not self.key:
@@ -54,6 +56,17 @@ class Tails(NamedTuple):
         return np.where(self.lower < self.upper, np.exp(self.lower), -np.expm1(self.upper))
 
 
+class Natural(NamedTuple):
+    """Constant predictors that tables show on another scale, all of them together (a covariance, not its factor).
+
+    `parameters` are their places in `Family.parameters`; `to` (P,) -> (P,) is written in jax.numpy, `back` its inverse.
+    """
+
+    parameters: tuple[int, ...]
+    to: Callable[[Array], Array]
+    back: Callable[[np.ndarray], np.ndarray]
+
+
 @dataclass(frozen=True)
 class Family:
     """Base of all families: frozen, hashed by value, holding no arrays.
@@ -69,6 +82,8 @@ class Family:
     """Whether the density is a probability mass function."""
     unbounded: ClassVar[bool] = False
     """Whether a mixture's likelihood is unbounded (a scale may shrink to a point): the scale penalty then applies."""
+    repeated: ClassVar[bool] = False
+    """Whether a row is a whole subject with its occasions."""
     safe_value: ClassVar[float] = 0.0
     """A valid response, put where one is missing so that every density stays finite."""
 
@@ -80,6 +95,16 @@ class Family:
     def dimension(self) -> int:
         """Number of response columns."""
         return 1
+
+    @property
+    def order_by(self) -> int:
+        """The parameter whose average predictor orders the experts of a mixture."""
+        return 0
+
+    @property
+    def natural(self) -> tuple[Natural, ...]:
+        """Groups of constant predictors that tables show on another scale than the predictor's."""
+        return ()
 
     @property
     def categories(self) -> tuple:
@@ -106,6 +131,10 @@ class Family:
         """E[y | eta], (row,), or (dimension, row) for several responses, or (category, row) probabilities."""
         raise NotImplementedError
 
+    def mean_given(self, eta: Sequence[Array], data: Array) -> Array:
+        """`mean` of a row whose constants are known: of a repeated family (occasion, row)."""
+        return self.mean(eta)
+
     def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
         """One draw a row, (row,) or (row, dimension); `data` is given where the response is known (trials)."""
         raise NotImplementedError
@@ -113,6 +142,33 @@ class Family:
     def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Constant predictors (P,) that fit the weighted sample roughly (moments): where Newton may begin."""
         raise NotImplementedError
+
+    def redrawn(self, data: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """`data` of a repeated family with other values of the response (row, occasion) where it was seen."""
+        raise NotImplementedError
+
+    def drawn(self, data: np.ndarray) -> int:
+        """How many values `sample` draws for a row."""
+        return self.dimension
+
+    def observations(self, data: np.ndarray) -> np.ndarray:
+        """(row,) how many observations a row holds."""
+        return np.ones(data.shape[-1])
+
+    def features(self, data: np.ndarray) -> np.ndarray:
+        """(feature, row) what k-means sees of a response when it looks for starts."""
+        return data[:1]
+
+    def score(self, eta: Array, data: Array) -> Array:
+        """First derivatives (P, row) of `log_density` over the predictors `eta` (P, row) of each row."""
+        return jax.grad(lambda e: jnp.sum(self.log_density(tuple(e), data)))(eta)
+
+    def score_and_curvature(self, eta: Array, data: Array) -> tuple[Array, Array]:
+        """First (P, row) and second (P, P, row) derivatives of `log_density` over the predictors `eta` (P, row)."""
+        count = eta.shape[0]
+        directions = jnp.broadcast_to(jnp.eye(count, dtype=eta.dtype)[:, :, None], (count, *eta.shape))
+        slope, push = jax.linearize(lambda e: self.score(e, data), eta)
+        return slope, jax.vmap(push)(directions)
 
     # Optional distribution function of a family with one response (host): quantiles, intervals and residuals need it.
 
@@ -154,17 +210,3 @@ class Family:
     def scatter_log_density(self, constants: Array, scatter: Array, weight: Array) -> Array:
         """Weighted sum of log f over rows whose residuals have this scatter, up to terms free of the parameters."""
         raise NotImplementedError
-
-
-def row_score(family: Family, eta: Array, data: Array) -> Array:
-    """First derivatives (P, row) of `log_density` over the predictors `eta` (P, row) of each row."""
-    return jax.grad(lambda e: jnp.sum(family.log_density(tuple(e), data)))(eta)
-
-
-def score_and_curvature(family: Family, eta: Array, data: Array) -> tuple[Array, Array]:
-    """First (P, row) and second (P, P, row) derivatives of `log_density` over the predictors `eta` (P, row)."""
-
-    count = eta.shape[0]
-    directions = jnp.broadcast_to(jnp.eye(count, dtype=eta.dtype)[:, :, None], (count, *eta.shape))
-    slope, push = jax.linearize(lambda e: row_score(family, e, data), eta)
-    return slope, jax.vmap(push)(directions)

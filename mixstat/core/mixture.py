@@ -330,15 +330,7 @@ def expert_means(mixture: Mixture, phi: Array, design: Design) -> tuple[tuple[Ar
     def means(block: Design) -> tuple[tuple[Array, ...], ...]:
         parts, _ = mixture.split(phi)
         return tuple(
-            tuple(
-                jax.vmap(jax.vmap(lambda *eta, family=outcome.family: family.mean(eta)))(
-                    *[
-                        jnp.broadcast_to(value, (*value.shape[:-1], block.columns.shape[-1]))
-                        for value in outcome.predictors(theta, block)
-                    ]
-                )
-                for outcome, theta in zip(group.outcomes, group.split(part), strict=True)
-            )
+            tuple(outcome.means(theta, block) for outcome, theta in zip(group.outcomes, group.split(part), strict=True))
             for group, part in zip(mixture.groups, parts, strict=True)
         )
 
@@ -351,14 +343,9 @@ def expert_predictors(mixture: Mixture, phi: Array, design: Design) -> tuple[tup
 
     def predictors(block: Design) -> tuple[tuple[Array, ...], ...]:
         parts, _ = mixture.split(phi)
-        rows = block.columns.shape[-1]
         return tuple(
             tuple(
-                jnp.stack(
-                    [jnp.broadcast_to(value, (*value.shape[:-1], rows)) for value in outcome.predictors(theta, block)],
-                    axis=2,
-                )
-                for outcome, theta in zip(group.outcomes, group.split(part), strict=True)
+                outcome.stacked(theta, block) for outcome, theta in zip(group.outcomes, group.split(part), strict=True)
             )
             for group, part in zip(mixture.groups, parts, strict=True)
         )

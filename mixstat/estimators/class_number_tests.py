@@ -12,7 +12,7 @@ from mixstat.estimators.model.fitting import Prepared, maximize_prepared, prepar
 from mixstat.estimators.model.new_data import NewData
 from mixstat.estimators.model.outputs import draw
 from mixstat.estimators.model.random import generator
-from mixstat.estimators.model.state import Fitted, Request, Training, training_of
+from mixstat.estimators.model.state import Fitted, Request, Training, given_or_training
 from mixstat.exceptions import DataError, OptionError
 from mixstat.fit.progress import counting
 from mixstat.inference.vuong import vuong_lo_mendell_rubin
@@ -64,7 +64,7 @@ def bootstrap_lrt(
     Shows progress; an interrupt returns the test on the replicates that are done.
     """
     require_mixture(model)
-    training = training_of(model, X, y, sample_weight)
+    training = given_or_training(model, X, y, sample_weight)
     count = integer("replicates", replicates, 1)
     smaller = integer("n_experts", model.n_experts if n_experts is None else n_experts, 1)
     pair = [_Side.of(model, training, k, integer("n_init", n_init, 1)) for k in (smaller, smaller + 1)]
@@ -127,7 +127,7 @@ def _replicate(pair: list[_Side], rng: np.random.Generator) -> float:
     small, large = pair
     rows, sample = small.prepared, small.prepared.sample
     seeds = rng.spawn(3)
-    draws = draw(small.fitted, NewData(rows.data, rows.responses, sample.unit, len(sample.kept)), seeds[0])
+    draws = draw(small.fitted, NewData(rows.data, rows.responses, sample.design_unit, len(sample.kept)), seeds[0])
     try:
         null = small.log_likelihood(draws, seeds[1], _Warm(small.fitted))
         if small.fitted.assembled.mixture.experts > 1:
@@ -150,7 +150,7 @@ def vuong_test(
     Returns one row: n_experts, alternative, statistic, p_value, adjusted_statistic, adjusted_p_value.
     """
     require_mixture(model)
-    training = training_of(model, X, y, sample_weight)
+    training = given_or_training(model, X, y, sample_weight)
     smaller = integer("n_experts", model.n_experts if n_experts is None else n_experts, 1)
     fits = [model._resized(k)._fit_training(training) for k in (smaller, smaller + 1)]
     found = vuong_lo_mendell_rubin(*((fit._problem, fit.fitted_.solution.theta) for fit in fits))

@@ -7,14 +7,16 @@ from sklearn.base import clone
 
 from mixstat.estimators.base import MixtureEstimator
 from mixstat.estimators.extras import Extra, Noise, PointMass
+from mixstat.estimators.growth import GrowthCurve
 from mixstat.estimators.joint import Joint
 from mixstat.estimators.model.checks import choice, column_name, integer, number, verbosity
-from mixstat.estimators.model.plan import Plan, plan_outcome, split_gates
+from mixstat.estimators.model.plan import Plan, split_gates
 from mixstat.estimators.regression import Regression
 from mixstat.exceptions import FormulaError, OptionError
 from mixstat.fit.options import Options
 
 EQUAL = "equal"
+EXPERTS = (Regression, GrowthCurve, Joint)
 ALGORITHMS = ("newton", "em", "squarem")
 
 
@@ -23,7 +25,7 @@ class MixtureOfExperts(MixtureEstimator):
 
     Parameters
     ----------
-    expert : Regression, Joint, or list of Regression
+    expert : Regression, GrowthCurve, Joint, or list of these
         One form copied `n_experts` times; or a list of different experts of one response (`n_experts` then follows).
     gate : str, optional
         One-sided formula of class membership; None or `"~ 1"` is intercept only, `"equal"` fixed equal shares.
@@ -103,12 +105,12 @@ class MixtureOfExperts(MixtureEstimator):
     def _templates(self) -> tuple[list[list[Regression]], tuple[int, ...]]:
         """(outcomes of each expert template, copies of each)."""
         expert = Regression() if self.expert is None else self.expert
-        if isinstance(expert, Regression | Joint):
+        if isinstance(expert, EXPERTS):
             return [expert.experts], (integer("n_experts", self.n_experts, 1),)
-        if isinstance(expert, list | tuple) and expert and all(isinstance(e, Regression | Joint) for e in expert):
+        if isinstance(expert, list | tuple) and expert and all(isinstance(e, EXPERTS) for e in expert):
             return [e.experts for e in expert], (1,) * len(expert)
         raise FormulaError(
-            f"expert must be a Regression, a Joint or a list of them, got {type(expert).__name__}; "
+            f"expert must be a Regression, a GrowthCurve, a Joint or a list of them, got {type(expert).__name__}; "
             "for example MixtureOfExperts(ms.Regression('y ~ x'), n_experts=2)"
         )
 
@@ -133,7 +135,7 @@ class MixtureOfExperts(MixtureEstimator):
         plain, gate = split_gates([str(main) for main in mains], self.gate)
         formulas = iter(plain)
         planned = tuple(
-            tuple(plan_outcome(f"{t}.{o}", outcome, next(formulas)) for o, outcome in enumerate(template))
+            tuple(outcome._plan_outcome(f"{t}.{o}", next(formulas)) for o, outcome in enumerate(template))
             for t, template in enumerate(templates)
         )
         shares = None if gate == EQUAL else (gate or "~ 1")

@@ -6,7 +6,7 @@ from typing import Any
 from mixstat.core.family import Family
 from mixstat.estimators.base import MixtureEstimator
 from mixstat.estimators.model.checks import column_name, integer, number, verbosity
-from mixstat.estimators.model.plan import Plan, plan_outcome, split_gates
+from mixstat.estimators.model.plan import OutcomePlan, Plan, plan_outcome, split_gates
 from mixstat.exceptions import FormulaError
 from mixstat.fit.options import Options
 
@@ -100,7 +100,10 @@ class Regression(MixtureEstimator):
         plain, gate = split_gates([main], None)
         if gate is not None:
             raise FormulaError(f"{main!r} names a gate after '|', but one expert alone has none; use MixtureOfExperts")
-        return Plan(((plan_outcome("0.0", self, plain[0]),),), (1,), None, 0.0, 0.0)
+        return Plan(((self._plan_outcome("0.0", plain[0]),),), (1,), None, 0.0, 0.0)
+
+    def _plan_outcome(self, key: str, formula: str) -> OutcomePlan:
+        return plan_outcome(key, self, formula)
 
     def _unit_column(self) -> str | None:
         return column_name("unit", self.unit)

@@ -11,7 +11,7 @@ from mixstat.estimators.mixture import require_mixture
 from mixstat.estimators.model import report
 from mixstat.estimators.model.checks import choice, integer
 from mixstat.estimators.model.random import generator
-from mixstat.estimators.model.state import Training, training_of
+from mixstat.estimators.model.state import Training, given_or_training
 from mixstat.exceptions import DataError, OptionError
 from mixstat.fit.progress import counting
 from mixstat.inference.prediction import training_posterior
@@ -71,7 +71,7 @@ def select(
     row with its reason.
     """
     require_mixture(model)
-    training = training_of(model, X, y, sample_weight)
+    training = given_or_training(model, X, y, sample_weight)
     numbers = [integer("n_experts", k, 1) for k in n_experts]
     if not numbers:
         raise OptionError("n_experts is empty; give numbers such as range(1, 6)")

@@ -1,4 +1,5 @@
-"""The order of experts: ascending average location predictor of the first outcome over the sample.
+"""The order of experts: ascending average predictor of the first outcome over the sample, of its location or of what
+its family orders by.
 
 Only experts of equal form change places. The gate's reference is the first class after ordering.
 """
@@ -58,7 +59,7 @@ def ranking(mixture: Mixture, phi: np.ndarray, averages: np.ndarray) -> np.ndarr
     order: list[int] = []
     for group, coefficients in zip(mixture.groups, experts, strict=True):
         outcome = group.outcomes[0]
-        mine = outcome.parameter_of == 0
+        mine = outcome.parameter_of == outcome.family.order_by
         values = group.split(coefficients)[0][:, 0, mine] @ averages[outcome.column_of[mine]]
         order.extend(len(order) + np.argsort(values, kind="stable"))
     return np.array(order + list(range(len(order), mixture.classes)))

@@ -66,7 +66,7 @@ class Search:
 
     def begin_all(self, data: Data, rng: np.random.Generator) -> None:
         """All starts in turn. One that fails has a log-likelihood of nan in the table and is no error."""
-        points = features(data)
+        points = features(self.problem.mixture, data)
         self.bar.begin("starts", self.options.n_init)
         for index in range(self.options.n_init):
             kind, partition = SCHEDULE[index % len(SCHEDULE)]

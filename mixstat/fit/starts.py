@@ -11,14 +11,18 @@ import numpy as np
 from scipy.cluster.vq import kmeans2
 
 from mixstat.core.design import Data
+from mixstat.core.mixture import Mixture
 
 Partition = Callable[[np.random.Generator, np.ndarray, np.ndarray, int], np.ndarray]
 KMEANS_UNITS = 20_000
 
 
-def features(data: Data) -> np.ndarray:
+def features(mixture: Mixture, data: Data) -> np.ndarray:
     """(unit, feature): responses and predictors that k-means clusters, averaged over a unit's rows."""
-    rows = np.concatenate([data.columns[1:], *(response[:, 0] for response in data.responses)]).T
+    seen = [
+        outcome.family.features(item) for outcome in mixture.groups[0].outcomes for item in data.responses[outcome.data]
+    ]
+    rows = np.concatenate([data.columns[1:], *seen]).T
     if data.unit is None:
         return rows
     total = np.zeros((len(data.weight), rows.shape[1]))

@@ -96,9 +96,13 @@ class Table:
     def _restrict(self, column: Column) -> Column:
         return column if self.rows is None else column.take(self.rows)
 
+    def series(self, name: str) -> pd.Series:
+        """The column of the whole table as it came, its type kept where pandas has it."""
+        return _to_pandas(self._pick(name))
+
     def raw(self, name: str) -> tuple[np.ndarray, np.ndarray | None]:
         """Values as they came (numbers, or objects for texts; dates allowed) and the mask of missing ones, or None."""
-        series = _to_pandas(self._pick(name))
+        series = self.series(name)
         if isinstance(series.dtype, pd.api.extensions.ExtensionDtype):
             series = _plain_series(series)
         values = series.to_numpy()

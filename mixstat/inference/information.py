@@ -37,23 +37,26 @@ def weighted_scores(problem: Problem, theta: np.ndarray) -> np.ndarray:
     weighted = np.where(np.asarray(problem.design.weight)[:, None] > 0, scores, 0.0)
     weighted = weighted * np.asarray(problem.design.weight)[:, None]
     flat = np.moveaxis(weighted, 1, 0).reshape(scores.shape[1], -1)
-    return (
-        np.stack([problem.ties.gradient(column) for column in flat.T], axis=1)
-        if not (problem.ties.is_injective)
-        else flat[problem.ties.representative]
-    )
+    ties = problem.ties
+    return flat[ties.representative] if ties.is_injective else ties.matrix.T @ flat
 
 
-def sandwich(information: np.ndarray, scores: np.ndarray, clusters: np.ndarray | None = None) -> np.ndarray:
-    """The sandwich from weighted unit scores (theta, unit); `clusters` (unit,) are codes 0, 1, ..., -1 for padding."""
+def influence(information: np.ndarray, scores: np.ndarray, clusters: np.ndarray | None = None) -> np.ndarray:
+    """What a unit (or cluster) moves the estimates by, I^-1 w_i s_i (theta, unit); NaN for parameters without an error.
+
+    `scores` are weighted (theta, unit); `clusters` (unit,) are codes 0, 1, ..., -1 for padding.
+    """
     if clusters is not None:
         codes = clusters[clusters >= 0]
         sums = np.zeros((int(codes.max()) + 1, len(scores)))
         np.add.at(sums, codes, scores[:, clusters >= 0].T)
         scores = sums.T
     inverse, flat = invert(information)
-    bread = np.where(np.isnan(inverse), 0.0, inverse)
-    covariance = bread @ (scores @ scores.T) @ bread
-    covariance[flat] = np.nan
-    covariance[:, flat] = np.nan
-    return covariance
+    moved = np.where(np.isnan(inverse), 0.0, inverse) @ scores
+    moved[flat] = np.nan
+    return moved
+
+
+def sandwich(influence: np.ndarray) -> np.ndarray:
+    """The sandwich (theta, theta): the sum of outer products of the influence values (theta, unit)."""
+    return influence @ influence.T

@@ -1,6 +1,6 @@
 """Sampling a posterior: chains from dispersed draws around the maximum, relabelled to agree with it."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,11 +15,16 @@ DISPERSION = 2.0
 """Chains start from draws of Laplace's approximation with this many times its standard deviation."""
 
 
-class Sample(NamedTuple):
-    """Standardised `theta` (chain, draw, theta); of each draw (chain, draw) what `nuts.Record` holds; of each chain the
-    step size; how many draws were relabelled; whether the chains were cut short."""
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Draws `values` (chain, draw, coefficient), standardised as `sample` makes them.
 
-    theta: np.ndarray
+    `log_posterior`, `diverging`, `acceptance`, `energy` and `steps` (integration steps) are (chain, draw);
+    `step_size` (chain,). `relabelled` counts the draws whose experts changed places to agree with the fit's;
+    `interrupted` says whether the chains were cut short.
+    """
+
+    values: np.ndarray
     log_posterior: np.ndarray
     diverging: np.ndarray
     acceptance: np.ndarray

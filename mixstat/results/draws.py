@@ -1,34 +1,27 @@
 """PosteriorDraws: chains of the coefficients on the user's scale, with what says whether they have converged."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from mixstat.inference.convergence import effective_size, r_hat
+from mixstat.inference.sampling import Sample
 from mixstat.results.labels import Label
 
 MIXED = 1.05
 """Chains agree where every split r-hat is below this."""
 
 
-class PosteriorDraws(NamedTuple):
-    """Draws of a posterior; `values` (chain, draw, coefficient) in the order of `covariance()`.
+@dataclass(frozen=True, eq=False, repr=False)
+class PosteriorDraws(Sample):
+    """Draws of a posterior; `values` (chain, draw, coefficient) on the user's scale, in the order of `covariance()`.
 
     `log_posterior`, `diverging`, `acceptance`, `energy` and `steps` (integration steps) are (chain, draw);
     `step_size` (chain,). `relabelled` counts the draws whose experts changed places to agree with the fit's.
     """
 
-    values: np.ndarray
     labels: tuple[Label, ...]
-    log_posterior: np.ndarray
-    diverging: np.ndarray
-    acceptance: np.ndarray
-    energy: np.ndarray
-    steps: np.ndarray
-    step_size: np.ndarray
-    relabelled: int
-    interrupted: bool
 
     def __repr__(self) -> str:
         return f"PosteriorDraws: {self.status}"

@@ -1,19 +1,15 @@
 """What the documents show is true: code runs, links lead somewhere, the example is the file that is tested."""
 
-import re
 import warnings
 from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import dead_links, fenced
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SHOWN_IN_FULL = {"adding-a-family.md": "examples/logistic.py"}
-
-
-def blocks(path: Path, language: str) -> list[str]:
-    """The fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", [p for p in DOCUMENTS if p.name not in SHOWN_IN_FULL], ids=lambda p: p.name)
@@ -22,25 +18,24 @@ def test_code_runs(path, tmp_path, monkeypatch):
     names: dict = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        for block in blocks(path, "python"):
+        for block in fenced(path, "python"):
             exec(compile(block, path.name, "exec"), names)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
 def test_links_lead_somewhere(path):
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8"))
-    assert [link for link in links if not (path.parent / link).exists()] == []
+    assert dead_links(path) == []
 
 
 @pytest.mark.parametrize(("document", "example"), SHOWN_IN_FULL.items())
 def test_example_is_shown_as_it_stands(document, example):
-    shown = blocks(ROOT / "docs" / document, "python")
+    shown = fenced(ROOT / "docs" / document, "python")
     assert (ROOT / "docs" / example).read_text(encoding="utf-8") in shown
 
 
 def test_readme_opens_with_commands_that_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    first = blocks(ROOT / "README.md", "sh")
+    first = fenced(ROOT / "README.md", "sh")
     assert "mixstat demo --output" in first[0]
     assert "pytest" in first[1]
     assert text.index("```sh") < text.index("\n## ")

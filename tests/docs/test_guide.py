@@ -12,6 +12,7 @@ import pytest
 import mixstat as ms
 from mixstat import studies
 from mixstat.families import FAMILIES
+from tests.docs.pages import dead_links, fenced
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted((DOCS / "guide").glob("*.md"))
@@ -19,10 +20,6 @@ SHOWN = [page for page in PAGES if "```pycon" in page.read_text(encoding="utf-8"
 DIRECTIVE = re.compile(r"(?:\.\. (?:auto|py:)\w+::|^ +)\s*mixstat\.([\w.]+)", re.MULTILINE)
 REFERENCE = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "api").glob("*.md"))
 DESCRIBED = set(DIRECTIVE.findall(REFERENCE))
-
-
-def fenced(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
@@ -46,8 +43,7 @@ def test_plain_blocks_run(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_lead_somewhere(page):
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    assert dead_links(page) == []
 
 
 def test_every_public_name_has_a_place():

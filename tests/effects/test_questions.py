@@ -119,7 +119,7 @@ def test_training_rows_without_the_missing_ones():
 
 def test_a_saved_model_asks_for_the_table():
     model = pickle.loads(pickle.dumps(fitted("tied")))
-    with pytest.raises(ms.DataError, match=r"training rows are not stored.*give a table"):
+    with pytest.raises(ms.DataError, match="the data are needed: give them"):
         model.predictions()
     pd.testing.assert_frame_equal(model.predictions(ROWS), fitted("tied").predictions(ROWS))
 

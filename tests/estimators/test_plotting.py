@@ -169,7 +169,7 @@ def test_overview(model):
 def test_data_of_the_fit_leave_with_the_pickle(model):
     again = pickle.loads(pickle.dumps(model))
     for name in ("plot_gate", "plot_fit", "plot_responsibilities", "plot"):
-        with pytest.raises(ms.DataError, match="give data"):
+        with pytest.raises(ms.DataError, match="the data are needed"):
             getattr(again, name)()
     line, other = (m.plot_gate("z", DATA).lines[0].get_ydata() for m in (again, model))
     np.testing.assert_allclose(line, other)

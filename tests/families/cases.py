@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from mixstat.core.family import Family, score_and_curvature
+from mixstat.core.family import Family
 from mixstat.families import get_family
 
 LEVELS = ("a", "b", "c")
 
 _density = jax.jit(lambda family, eta, data: family.log_density(tuple(eta), data), static_argnums=0)
-_derivatives = jax.jit(score_and_curvature, static_argnums=0)
+_derivatives = jax.jit(lambda family, eta, data: family.score_and_curvature(eta, data), static_argnums=0)
 
 
 def _pad(values: np.ndarray, rows: int) -> jax.Array:

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 import mixstat as ms
 from mixstat.exceptions import DataError, OptionError
@@ -36,10 +37,12 @@ def test_nothing_compiles_again(fitted, compilations):
 
 def test_intervals_by_definition(fitted):
     draws = fitted.bootstrap(50, random_state=2)
-    percentile, basic = draws.tidy(0.9), draws.tidy(0.9, "basic")
-    low, high = np.quantile(draws.theta, [0.05, 0.95], axis=0)
-    np.testing.assert_allclose(percentile.conf_low, low)
+    percentile, basic, normal = (draws.tidy(0.9, kind) for kind in ("percentile", "basic", "normal"))
+    low, high = np.quantile(draws.theta, [0.05, 0.95], axis=0, method="weibull")
+    np.testing.assert_allclose(percentile[["conf_low", "conf_high"]], np.column_stack([low, high]))
     np.testing.assert_allclose(basic.conf_low, 2 * draws.estimate - high)
+    np.testing.assert_allclose(basic.conf_high, 2 * draws.estimate - low)
+    np.testing.assert_allclose(normal.conf_high, draws.estimate + norm.ppf(0.95) * draws.theta.std(axis=0, ddof=1))
     np.testing.assert_allclose(draws.tidy()["bias"], draws.theta.mean(axis=0) - draws.estimate)
 
 

@@ -1,9 +1,14 @@
 """Plots of arrays and tables: what the artists hold, what the texts say, and errors that name the cause."""
 
+import pickle
+import struct
+
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 import mixstat as ms
 from mixstat.results import plots
@@ -174,6 +179,24 @@ def test_a_legend_stays_inside_a_figure_without_layout():
     plots.responsibilities(share(50, 3), ax=ax)
     box = ax.get_legend().get_window_extent()
     assert ax.get_window_extent().x0 <= box.x0 <= box.x1 <= ax.get_window_extent().x1
+
+
+def test_a_figure_shows_itself_once_in_a_notebook():
+    """IPython asks an object for `_repr_png_` where its type has no picture yet, as matplotlib's axes have none."""
+    ax = plots.gate_effects(np.linspace(0, 1, 5), share(5, 2))
+    assert isinstance(ax, Axes)
+    assert isinstance(ax.figure, Figure)
+    for shown in (ax, ax.figure):
+        picture = shown._repr_png_()
+        assert picture.startswith(b"\x89PNG")
+        width, height = struct.unpack(">2I", picture[16:24])
+        assert (width, height) == (600, 400)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(ax)).lines[0].get_xydata(), ax.lines[0].get_xydata())
+
+
+def test_axes_that_were_given_are_returned():
+    given = Figure().subplots()
+    assert plots.gate_effects(np.linspace(0, 1, 5), share(5, 2), ax=given) is given
 
 
 def test_pyplot_keeps_no_figure():

@@ -54,6 +54,14 @@ class Interrupted:
         return mean(data, n)
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Python's own handler, also where the tests run in the background of a shell, which ignores interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def serial() -> ms.Study:
     return make().run(verbose=0)

@@ -8,10 +8,12 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from mixstat.estimators.methods.derivatives import design_slopes
-from mixstat.estimators.methods.scene import Scene, answer, open_scene, training_table
+from mixstat.estimators.methods.grids import rows_of
+from mixstat.estimators.methods.scene import Scene, answer, open_scene, restricted
 from mixstat.estimators.methods.settings import Contrast, change, contrasts_of, is_discrete, kind_of
 from mixstat.estimators.model.checks import choice
 from mixstat.estimators.model.checks import level as checked
+from mixstat.estimators.model.report import phi_covariance
 from mixstat.exceptions import OptionError
 from mixstat.results.effects import SCALES, effect_table
 
@@ -134,8 +136,9 @@ class Effects:
 
     def _scene(self, X: Any, target: str, by: By, weight: Any, covariance: str) -> Scene:
         check_is_fitted(self, "fitted_")
-        table = training_table(self) if X is None else self._new_table(X, None)
-        return open_scene(self.fitted_, table, target, by, weight, self.covariance(covariance))
+        table = restricted(*rows_of(self, X, None))
+        known = phi_covariance(self.fitted_, self.covariance(covariance))
+        return open_scene(self.fitted_, table, target, by, weight, known)
 
 
 Answer = tuple[pd.DataFrame, np.ndarray, np.ndarray]

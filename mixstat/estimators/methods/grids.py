@@ -9,6 +9,7 @@ import pandas as pd
 from mixstat.estimators.model import new_data
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.report import labels_of
+from mixstat.estimators.model.state import training_of
 from mixstat.estimators.model.units import first_rows, number_units
 from mixstat.exceptions import DataError, OptionError
 from mixstat.formula.frame import Column, Table
@@ -33,12 +34,9 @@ class Grid(NamedTuple):
 
 def rows_of(model: Any, data: Any, y: Any) -> tuple[Any, np.ndarray | None]:
     """(table, positions of the rows used or None for all): `data` as the user gave it, or the data of the fit."""
-    training = getattr(model, "_training", None)
     if data is not None:
         return model._new_table(data, y), None
-    if training is None:
-        raise DataError("the data of the fit are not at hand (a saved model does not hold them); give data")
-    return training.table, model.fitted_.sample.kept
+    return training_of(model).table, model.fitted_.sample.kept
 
 
 def plain_frame(table: Any, names: Iterable[str], rows: np.ndarray | None = None) -> pd.DataFrame:

@@ -25,7 +25,7 @@ HOLD = ("median", "average")
 
 
 class Plotting:
-    """Methods that draw a fit on `ax` (a new figure if None) and return the axes.
+    """Methods that draw a fit on `ax` and return the axes; those of a new figure (None) show themselves in a notebook.
 
     `data` is a table as in `fit`, None for the data of the fit (which a pickled model does not hold). `names` renames
     the classes, experts first.

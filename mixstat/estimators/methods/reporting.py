@@ -32,6 +32,9 @@ class Reporting:
 
         kind: "information" (inverse observed information), "robust" (sandwich), "cluster" (scores summed within
         the `cluster` column). NaN for parameters without a standard error.
+
+        Sandwiches have no small-sample factor, as statsmodels' HC0. Stata's `vce(robust)` is n / (n - 1) times as large,
+        its `vce(cluster)` and R's `sandwich::vcovCL` G / (G - 1) times, with G clusters.
         """
         check_is_fitted(self, "fitted_")
         if choice("kind", kind, COVARIANCES) == "information":
@@ -43,12 +46,15 @@ class Reporting:
     def _sandwich(self, kind: str) -> np.ndarray:
         if not hasattr(self, "_problem"):
             raise DataError("robust covariances need the training data, which a saved model does not hold; refit")
-        cluster = self.fitted_.sample.cluster
-        if kind == "cluster" and cluster is None:
+        if kind == "cluster" and self.fitted_.sample.cluster is None:
             raise DataError("covariance('cluster') needs cluster= (a column name) when the model is constructed")
+        return information.sandwich(self._influence(self.fitted_.sample.cluster if kind == "cluster" else None))
+
+    def _influence(self, cluster: np.ndarray | None) -> np.ndarray:
+        """Of each unit or cluster on the standardised parameters, (theta, unit)."""
         scores = information.weighted_scores(self._problem, self.fitted_.solution.theta)
-        codes = report.cluster_places(self._problem, cluster) if kind == "cluster" and cluster is not None else None
-        return information.sandwich(self._information(), scores, codes)
+        codes = None if cluster is None else report.cluster_places(self._problem, cluster)
+        return information.influence(self._information(), scores, codes)
 
     def _information(self) -> np.ndarray:
         """Observed information of the standardised parameters; after EM alone it is computed when asked for."""

@@ -94,9 +94,8 @@ class Sampling:
             raise DataError("there is nothing to draw: no free coefficient, or the information there is not finite")
         prior = make_prior(self._problem, scales)
         found = sample(self._problem, prior, (origin, information), schedule, rng, silent=not self.verbose)
-        result = PosteriorDraws(
-            report.to_user_coefficients(self.fitted_, found.theta), tuple(report.labels_of(self.fitted_)), *found[1:]
-        )
+        on_user_scale = {"values": report.to_user_coefficients(self.fitted_, found.values)}
+        result = PosteriorDraws(**vars(found) | on_user_scale, labels=tuple(report.labels_of(self.fitted_)))
         if not result.is_sound:
             warnings.warn(
                 f"{result.status}; raise warmup, draws or target_acceptance", ConvergenceWarning, stacklevel=2

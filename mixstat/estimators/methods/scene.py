@@ -47,15 +47,11 @@ class Scene(NamedTuple):
     outputs: pd.DataFrame
 
 
-def training_table(model: Any) -> Any:
-    """The rows of the fit, from the table that the estimator refers to."""
-    training = getattr(model, "_training", None)
-    if training is None:
-        raise DataError("the training rows are not stored in the estimator; give a table, such as predictions(df)")
-    sample = model.fitted_.sample
-    if not sample.n_dropped:
-        return training.table
-    opened = Table(training.table, sample.kept)
+def restricted(table: Any, rows: np.ndarray | None) -> Any:
+    """The table itself where all rows are used, else those at the positions `rows`, column by column."""
+    opened = Table(table, rows)
+    if opened.n_rows == opened.n_given:
+        return table
     columns = {name: opened.raw(name)[0] for name in opened.names}
     return {name: pd.Categorical(v) if v.dtype == object else v for name, v in columns.items()}
 

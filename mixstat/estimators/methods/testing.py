@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from mixstat.estimators.methods.score_tests import score_tests, terms_of
 from mixstat.estimators.model import report
 from mixstat.estimators.model.checks import level as checked
-from mixstat.estimators.model.state import training_of
+from mixstat.estimators.model.state import given_or_training
 from mixstat.exceptions import DataError, OptionError
 from mixstat.formula.hypothesis import parse_hypothesis
 from mixstat.inference import hypotheses
@@ -100,7 +100,7 @@ class Testing:
         Needs the table that the model was fitted to: X, or by default the one of `fit`.
         """
         check_is_fitted(self, "fitted_")
-        training = training_of(self, X, y, None)
+        training = given_or_training(self, X, y, None)
         return score_tests(self, training, terms_of(add), to)
 
     def profile(self, names: str | Sequence[str] | None = None, level: float = 0.95) -> pd.DataFrame:

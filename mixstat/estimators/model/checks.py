@@ -44,6 +44,13 @@ def column_name(name: str, value: Any) -> str | None:
     return value
 
 
+def boolean(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise OptionError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def level(value: Any) -> float:
     """A confidence level strictly between 0 and 1."""
     known = _as_float(value)

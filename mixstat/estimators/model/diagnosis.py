@@ -60,7 +60,12 @@ def column_names(dropped: set[str] | tuple[str, ...]) -> list[str]:
 
 def count_observations(responses: Mapping[str, ResponseData], sample: Sample) -> int:
     """Observed responses of positive weight."""
-    return int(sum((response.seen & (sample.row_weight > 0)).sum() for response in distinct(responses)))
+    return int(
+        sum(
+            response.family.observations(response.data)[response.seen & (sample.design_weight > 0)].sum()
+            for response in distinct(responses)
+        )
+    )
 
 
 def require_enough(assembled: Assembled, responses: Mapping[str, ResponseData], sample: Sample) -> None:
@@ -82,7 +87,7 @@ def require_variation(plan: Plan, responses: Mapping[str, ResponseData], sample:
         response = responses[outcome.key]
         if not response.family.unbounded or outcome.fixed:
             continue
-        used = response.seen & ~response.at_atom & (sample.row_weight > 0)
+        used = response.seen & ~response.at_atom & (sample.design_weight > 0)
         for name, values in zip(response.names, response.values[:, used], strict=False):
             if len(values) and values.min() == values.max():
                 what = f"is {values[0]:g} in all {len(values)} rows used" if len(values) > 1 else "has one row"
@@ -124,7 +129,7 @@ def diagnose(
 def _is_exact(solution: Solution, responses: Mapping[str, ResponseData], sample: Sample) -> bool:
     total, gain = 0.0, solution.log_likelihood
     for response in distinct(responses):
-        weight = np.where(response.seen & ~response.at_atom, sample.row_weight, 0.0)
+        weight = np.where(response.seen & ~response.at_atom, sample.design_weight, 0.0)
         if not response.family.unbounded or not weight.any():
             return False
         values = np.where(weight > 0, response.values, 0.0)

@@ -59,12 +59,15 @@ def _of_experts(plan: Plan, stacks: Stacks, columns: Columns, dropped: set[str])
 
 
 def _of_slot(slot: Slot, expert: int, several: bool, columns: Columns, dropped: set[str]) -> Iterator[Coefficient]:
-    for parameter, places in zip(slot.family.parameters, slot.columns, strict=True):
+    natural = {place for group in slot.family.natural for place in group.parameters}
+    for index, (parameter, places) in enumerate(zip(slot.family.parameters, slot.columns, strict=True)):
         shown = f"{parameter.name}[{slot.response}]" if several else parameter.name
         for place in places:
             name, term = columns.by_place[place], _term_name(columns.terms[place])
+            if parameter.term and place == 0:
+                name = term = parameter.term
             shared = _is_shared(slot.plan, parameter, term)
-            label = Label(0 if shared else expert, shown, name, parameter.link)
+            label = Label(0 if shared else expert, shown, name, "identity" if index in natural else parameter.link)
             slope = parameter.location and place != 0
             yield Coefficient(
                 label,
@@ -93,7 +96,7 @@ def _check_names(slots: Sequence[Slot], columns: Columns) -> None:
     others: set[str] = set()
     for slot in slots:
         for parameter, places in zip(slot.family.parameters, slot.columns, strict=True):
-            (locations if parameter.location else others).update({parameter.key, parameter.name})
+            (locations if parameter.location else others).update({parameter.key, parameter.name} | _own_term(parameter))
             if parameter.location:
                 terms |= {_term_name(columns.terms[place]) for place in places}
                 terms |= {columns.by_place[place] for place in places}
@@ -112,15 +115,19 @@ def _term_name(term: str) -> str:
     return "Intercept" if term == "1" else term
 
 
+def _own_term(parameter: Parameter) -> set[str]:
+    """The covariate whose coefficient a predictor is, if it is one."""
+    return {parameter.term} if parameter.term and parameter.name == "mean" else set()
+
+
 def _is_shared(plan: OutcomePlan, parameter: Parameter, term: str) -> bool:
-    named = {parameter.key, parameter.name} & set(plan.shared)
+    named = ({parameter.key, parameter.name} | _own_term(parameter)) & set(plan.shared)
     return bool(named) or (parameter.location and term in plan.shared)
 
 
 def _fixed_value(plan: OutcomePlan, parameter: Parameter, term: str, name: str, dropped: set[str]) -> float | None:
     """The value of a fixed coefficient: a parameter's natural value on its link, or a location term's coefficient."""
-    key = plan.key if parameter.location else plan.part_key(parameter.key)
-    if f"{key}:{name}" in dropped:
+    if f"{plan.formula_key(parameter)}:{name}" in dropped:
         return 0.0
     if parameter.location:
         wanted = next((w for w in (name, term) if w in plan.fixed), None)

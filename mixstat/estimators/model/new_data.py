@@ -8,24 +8,28 @@ import numpy as np
 from mixstat.core.design import Data
 from mixstat.estimators.extras import extra_densities
 from mixstat.estimators.model.assembly import to_data
+from mixstat.estimators.model.occasions import Gathered, Grid, encode, gather
 from mixstat.estimators.model.responses import ResponseData, distinct, encode_response
 from mixstat.estimators.model.sample import gate_values
 from mixstat.estimators.model.slots import by_key
 from mixstat.estimators.model.state import Fitted
 from mixstat.estimators.model.units import first_rows, number_units
 from mixstat.exceptions import DataError
-from mixstat.formula import Materialized
+from mixstat.families.growth import Growth
+from mixstat.formula import Materialized, Response
 from mixstat.formula.frame import Table
 from mixstat.inference.prediction import UnitPosterior, gate_probability, unit_posterior
 
 
 class NewData(NamedTuple):
-    """Arrays of new rows; `responses` by outcome key where the response was asked for; `unit` (row,) if grouped."""
+    """Arrays of new rows; `responses` by outcome key where the response was asked for; `unit` (row,) if grouped; `grid`
+    where rows are occasions of subjects (each of its own subject if not grouped)."""
 
     data: Data
     responses: Mapping[str, ResponseData] | None
     unit: np.ndarray | None
     rows: int
+    grid: Grid | None = None
 
     def per_unit(self, values: np.ndarray) -> np.ndarray:
         """(row,) -> (unit,), the value of each unit's first row."""
@@ -35,12 +39,15 @@ class NewData(NamedTuple):
 def read(fitted: Fitted, table: Any, *, response: bool, by_unit: bool) -> NewData:
     """Materialise new rows. `by_unit` groups them by the model's unit column; missing values are an error."""
     grouped = fitted.unit_name if by_unit else None
-    materialized = fitted.schema.transform(table, response=response, variables=[grouped] if grouped else [])
+    materialized = _materialize(fitted, table, response, grouped)
     rows = len(materialized.kept)
     unit, labels = number_units(materialized.variables[grouped]) if grouped else (None, None)
     units = rows if unit is None else int(unit.max(initial=-1)) + 1
-    responses = _responses(fitted, materialized) if response else None
+    gathered = _gather(fitted, materialized, unit, labels)
+    responses = _responses(fitted, materialized, gathered) if response or gathered else None
     seen = [] if responses is None else distinct(responses)
+    if gathered:
+        materialized = gathered.subjects
     extras = fitted.extras if seen else ()
     mixture, columns = fitted.assembled.mixture, fitted.assembled.columns
     places = mixture.gate.columns
@@ -50,21 +57,45 @@ def read(fitted: Fitted, table: Any, *, response: bool, by_unit: bool) -> NewDat
         fitted.assembled,
         materialized,
         responses,
-        unit=unit,
+        unit=None if gathered else unit,
         weight=np.ones(units),
         prior=np.zeros((mixture.classes, units)),
         extra=extra,
-        gate_values=gate_values(columns, places, columns.values(materialized), unit, labels) if grouped else None,
+        gate_values=gate_values(columns, places, columns.values(materialized), unit, labels)
+        if grouped and not gathered
+        else None,
     )
-    return NewData(data, responses, unit, rows)
+    return NewData(data, responses, unit, rows, gathered.grid if gathered else None)
 
 
-def _responses(fitted: Fitted, materialized: Materialized) -> dict[str, ResponseData]:
+def _materialize(fitted: Fitted, table: Any, response: bool, grouped: str | None) -> Materialized:
+    """Rows of a repeated response that is missing tell nothing, and are left out as in fit; all else must be there."""
+    variables = [grouped] if grouped else []
+    if not (response and fitted.plan.repeated):
+        return fitted.schema.transform(table, response=response, variables=variables)
+    fitted.schema.transform(table, variables=variables)
+    return fitted.schema.transform(table, response=True, variables=variables, missing="drop")
+
+
+def _gather(fitted: Fitted, rows: Materialized, unit: np.ndarray | None, labels: np.ndarray | None) -> Gathered | None:
+    """Occasions of subjects, each row a subject of its own where they are not grouped."""
+    if not fitted.plan.repeated:
+        return None
+    alone = np.arange(len(rows.kept))
+    return gather(fitted.plan, rows, alone if unit is None else unit, alone if labels is None else labels)
+
+
+def _responses(fitted: Fitted, rows: Materialized, gathered: Gathered | None) -> dict[str, ResponseData]:
     slots = by_key(fitted.assembled.stacks)
-    pairs = zip(fitted.plan.outcomes, materialized.responses or [], strict=True)
-    return {
-        outcome.key: encode_response(slots[outcome.key].family, response, fitted.atoms) for outcome, response in pairs
-    }
+    responses: list[Response | None] = list(rows.responses or [None] * len(fitted.plan.outcomes))
+    found = {}
+    for outcome, response in zip(fitted.plan.outcomes, responses, strict=True):
+        family = slots[outcome.key].family
+        if gathered and isinstance(family, Growth):
+            found[outcome.key] = encode(outcome, family, gathered, response)
+        elif response is not None:
+            found[outcome.key] = encode_response(family, response, fitted.atoms)
+    return found
 
 
 def with_response(fitted: Fitted, table: Any) -> NewData:

@@ -69,16 +69,28 @@ def class_means(fitted: Fitted, new: NewData) -> list[Means]:
 def simulate(fitted: Fitted, table: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """One draw of every response by column: a class a unit from the gate, then a response a row."""
     new = read(fitted, table, response=_needs_trials(fitted, table), by_unit=fitted.unit_name is not None)
-    pairs = zip(_first_slots(fitted), draw(fitted, new, rng), strict=True)
-    return {name: column for slot, values in pairs for name, column in _named(slot, values)}
+    slots, draws = _first_slots(fitted), draw(fitted, new, rng)
+    if new.grid is not None:
+        draws = [
+            new.grid.gather(values.T)[:, None] if slot.family.repeated else values[new.grid.subject]
+            for slot, values in zip(slots, draws, strict=True)
+        ]
+    return {name: column for slot, values in zip(slots, draws, strict=True) for name, column in _named(slot, values)}
+
+
+def _drawn(slot: Slot, new: NewData) -> int:
+    """Values of one draw of a response."""
+    if new.responses is None:
+        return slot.family.dimension
+    return slot.family.drawn(new.responses[slot.plan.key].data)
 
 
 def draw(fitted: Fitted, new: NewData, rng: np.random.Generator) -> list[np.ndarray]:
     """One draw of every distinct response, (row, dimension), categories as codes."""
     chosen = _draw_classes(gate_probability(fitted.assembled.mixture, fitted.phi, new.data), rng)
-    chosen = chosen if new.unit is None else chosen[new.unit]
+    chosen = chosen if new.data.unit is None else chosen[new.data.unit]
     slots = _first_slots(fitted)
-    draws = [np.zeros((new.rows, slot.family.dimension)) for slot in slots]
+    draws = [np.zeros((len(chosen), _drawn(slot, new))) for slot in slots]
     predictors = row_predictors(fitted.assembled.mixture, fitted.phi, new.data)
     first = np.cumsum([0, *fitted.plan.copies])
     for place in _places(fitted):

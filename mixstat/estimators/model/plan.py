@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mixstat.core.family import Family
+from mixstat.core.family import Family, Parameter
 from mixstat.estimators.model.checks import number
 from mixstat.exceptions import FormulaError, OptionError
 from mixstat.families import get_family
@@ -21,7 +21,11 @@ GATE = "gate"
 
 
 class OutcomePlan(NamedTuple):
-    """One outcome of one expert template: its formulas by parameter key, and what is shared or fixed."""
+    """One outcome of one expert template: its formulas by parameter key, and what is shared or fixed.
+
+    `formula` is what is materialised, `title` what the user wrote if that differs. `occasions` are formulas, by key, of
+    what is measured at every occasion of a repeated outcome; they make no columns of the design.
+    """
 
     key: str
     formula: str
@@ -31,9 +35,22 @@ class OutcomePlan(NamedTuple):
     fixed: Mapping[str, float]
     penalty: float
     l1_ratio: float
+    title: str = ""
+    occasions: Mapping[str, str] = {}
+
+    @property
+    def shown(self) -> str:
+        """The formula as the user wrote it."""
+        return self.title or self.formula
 
     def part_key(self, parameter: str) -> str:
         return f"{self.key}.{parameter}"
+
+    def formula_key(self, parameter: Parameter) -> str:
+        """The key of a parameter's formula: a location takes the main one unless it has its own."""
+        if parameter.location and parameter.key not in self.parts:
+            return self.key
+        return self.part_key(parameter.key)
 
 
 class Plan(NamedTuple):
@@ -58,8 +75,17 @@ class Plan(NamedTuple):
 
     @property
     def parts(self) -> dict[str, str]:
-        parts = {o.part_key(name): formula for o in self.outcomes for name, formula in o.parts.items()}
+        parts = {
+            o.part_key(name): formula
+            for o in self.outcomes
+            for name, formula in (*o.parts.items(), *o.occasions.items())
+        }
         return parts if self.gate is None else {**parts, GATE: self.gate}
+
+    @property
+    def repeated(self) -> bool:
+        """Whether rows of the data are occasions of subjects, and subjects the rows of the design."""
+        return any(outcome.family.repeated for outcome in self.outcomes)
 
     @property
     def has_several_outcomes(self) -> bool:
@@ -87,14 +113,14 @@ def plan_outcome(key: str, expert: "Regression", formula: str) -> OutcomePlan:
         formula,
         {name: parts.get(name, "~ 1") for name in allowed},
         family,
-        _shared_names(expert.shared),
+        shared_names(expert.shared),
         _fixed_values(expert.fixed),
         number("penalty", expert.penalty),
         number("l1_ratio", expert.l1_ratio, high=1.0),
     )
 
 
-def _shared_names(shared: Any) -> tuple[str, ...]:
+def shared_names(shared: Any) -> tuple[str, ...]:
     """Names from "a + b" or a list."""
     names = shared.split("+") if isinstance(shared, str) else shared or ()
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):

@@ -9,7 +9,7 @@ from mixstat.estimators.model.diagnosis import column_names
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.state import Fitted
 from mixstat.fit.problem import Problem
-from mixstat.inference import criteria
+from mixstat.inference import criteria, natural
 from mixstat.inference.labels import Coefficient
 from mixstat.results.labels import Label
 from mixstat.results.summary import Section, Summary
@@ -71,7 +71,7 @@ def summarize(fitted: Fitted, table: pd.DataFrame, name: str) -> Summary:
     families = ", ".join(dict.fromkeys(outcome.family.name for outcome in plan.outcomes))
     shown = [
         ("Model", f"{name}, family {families}"),
-        *(("Formula", outcome.formula) for outcome in plan.outcomes[:6]),
+        *(("Formula", outcome.shown) for outcome in plan.outcomes[:6]),
         ("Gate", "equal shares" if plan.gate is None and facts["n_experts"] > 1 else (plan.gate or "none")),
         ("Units", _units(fitted, facts)),
         ("Log-likelihood", f"{facts['log_likelihood']:.4f}  ({facts['n_parameters']} parameters)"),
@@ -159,9 +159,32 @@ def to_user_scale(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
     return known
 
 
+def to_user_influence(fitted: Fitted, influence: np.ndarray) -> np.ndarray:
+    """Influence values (theta, unit) on the user's scale; NaN where a parameter draws on an unknown one."""
+    unknown = np.isnan(influence).any(axis=1)
+    known = fitted.jacobian @ np.where(unknown[:, None], 0.0, influence)
+    known[(np.abs(fitted.jacobian[:, unknown]) > 0).any(axis=1)] = np.nan
+    return known
+
+
 def to_user_coefficients(fitted: Fitted, theta: np.ndarray) -> np.ndarray:
     """Standardised free parameters (draw, theta) -> on the user's scale (draw, theta)."""
-    return fitted.theta + (theta - fitted.solution.theta) @ fitted.jacobian.T
+    mixture, ties = fitted.assembled.mixture, fitted.assembled.named.ties
+    linear = fitted.scaling.jacobian(mixture)
+    if not natural.has_natural(mixture):
+        return fitted.theta + (theta - fitted.solution.theta) @ fitted.jacobian.T
+    base = fitted.phi + (theta - fitted.solution.theta) @ (linear @ ties.matrix).T
+    return np.stack([natural.shown(mixture, phi)[ties.representative] for phi in base])
+
+
+def phi_covariance(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
+    """Covariance of the shown free parameters -> of those that kernels take, on the user's scale (theta, theta)."""
+    mixture, ties = fitted.assembled.mixture, fitted.assembled.named.ties
+    if not natural.has_natural(mixture):
+        return covariance
+    slope = natural.slope(mixture, fitted.phi)[np.ix_(ties.representative, ties.representative)]
+    inner = np.linalg.solve(slope, np.where(np.isnan(covariance), 0.0, covariance))
+    return np.linalg.solve(slope, inner.T)
 
 
 def cluster_places(problem: Problem, cluster: np.ndarray) -> np.ndarray:

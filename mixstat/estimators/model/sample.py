@@ -21,6 +21,17 @@ class Sample(NamedTuple):
     kept: np.ndarray
     n_given: int
     n_dropped: int
+    repeated: bool = False  # rows are occasions, and units the rows of the design
+
+    @property
+    def design_weight(self) -> np.ndarray:
+        """Weights of the rows of the design."""
+        return self.weight if self.repeated else self.row_weight
+
+    @property
+    def design_unit(self) -> np.ndarray | None:
+        """The unit of each row of the design, None where rows are units."""
+        return None if self.repeated else self.unit
 
 
 def take_sample(materialized: Materialized, unit: str | None, cluster: str | None, sample_weight: Any) -> Sample:

@@ -36,7 +36,7 @@ Stacks = tuple[tuple[tuple[Slot, ...], ...], ...]
 
 def make_slot(plan: OutcomePlan, columns: Columns, family: Family, responses: tuple[str, ...]) -> Slot:
     """An outcome with the design columns and offset of each of its family's parameters."""
-    keys = [plan.key if parameter.location else plan.part_key(parameter.key) for parameter in family.parameters]
+    keys = [plan.formula_key(parameter) for parameter in family.parameters]
     places = tuple(columns.places[key] for key in keys)
     return Slot(plan, family, responses, places, tuple(columns.offset(key) for key in keys))
 

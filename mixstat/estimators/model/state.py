@@ -42,14 +42,20 @@ class Training(NamedTuple):
     sample_weight: Any
 
 
-def training_of(model: Any, X: Any, y: Any, sample_weight: Any) -> Training:
+def training_of(model: Any) -> Training:
+    """What `model` was fitted to."""
+    known: Training | None = getattr(model, "_training", None)
+    if known is None:
+        raise DataError("the data are needed: give them, or a fitted model that was not saved or pickled since")
+    return known
+
+
+def given_or_training(model: Any, X: Any, y: Any, sample_weight: Any) -> Training:
     """The data given, or where X is None those that `model` was fitted to."""
     if X is not None:
         table, formula = clone(model)._table(X, y, reset=True)
         return Training(table, formula, sample_weight)
-    known = getattr(model, "_training", None)
-    if known is None:
-        raise DataError("the data are needed: give X, or a fitted model (one that was saved holds no data)")
+    known = training_of(model)
     if sample_weight is not None:
         raise OptionError("sample_weight belongs to X; a fitted model has its own")
     return known

@@ -6,18 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mixstat.results.plots.style import (
-    MARKERS,
-    axes_or_new,
-    class_names,
-    dashes,
-    legend,
-    marker,
-    plain,
-    tidy_up,
-    tones,
-    whole_ticks,
-)
+from mixstat.results.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +27,7 @@ def gate(
     `probability`, `responsibility` and `covariate` (unit,). Units are cut into `bins` of equal size (fewer where the
     covariate has ties) within each level of `group`; the bars are 95% intervals of the bin's mean.
     """
-    ax = axes_or_new(ax)
+    ax = style.axes_or_new(ax)
     groups = np.zeros(len(covariate), dtype=int) if group is None else np.asarray(group)
     tones = ("#000000", "#7a3e9d", "#117733", "#888888")
     for index, level in enumerate(pd.unique(pd.Series(np.sort(groups)))):
@@ -50,13 +39,13 @@ def gate(
             cells["x"],
             cells["mean"],
             1.96 * cells["error"],
-            fmt=MARKERS[index],
+            fmt=style.MARKERS[index],
             color=tone,
             markersize=4.5,
             linewidth=1,
         )
     ax.set_ylim(bottom=0.0)
-    tidy_up(ax)
+    style.tidy_up(ax)
     return ax
 
 
@@ -85,27 +74,29 @@ def gate_effects(
 
     Numbers are joined by lines; a covariate of texts (levels) has points with bars. Classes beyond `experts` are grey.
     """
-    ax = axes_or_new(ax)
+    ax = style.axes_or_new(ax)
     classes = probability.shape[1]
-    named, is_number = class_names(classes, names), np.issubdtype(np.asarray(covariate).dtype, np.number)
-    hues, shift = tones(classes, experts), np.linspace(-0.12, 0.12, classes) if classes > 1 else np.zeros(1)
-    few = is_number and whole_ticks(ax, np.asarray(covariate))
+    named, is_number = style.class_names(classes, names), np.issubdtype(np.asarray(covariate).dtype, np.number)
+    hues, shift = style.tones(classes, experts), np.linspace(-0.12, 0.12, classes) if classes > 1 else np.zeros(1)
+    few = is_number and style.whole_ticks(ax, np.asarray(covariate))
     for k in range(classes):
         tone, mean = hues[k], probability[:, k]
         if is_number:
-            shape = marker(k + 1) if few else "None"
-            ax.plot(covariate, mean, marker=shape, color=tone, linewidth=2.0, linestyle=dashes(k + 1), label=named[k])
+            shape = style.marker(k + 1) if few else "None"
+            ax.plot(
+                covariate, mean, marker=shape, color=tone, linewidth=2.0, linestyle=style.dashes(k + 1), label=named[k]
+            )
             if low is not None and high is not None:
                 ax.fill_between(covariate, low[:, k], high[:, k], color=tone, alpha=0.18, linewidth=0)
         else:
             x = np.arange(len(covariate)) + shift[k]
-            ax.plot(x, mean, marker(k + 1), color=tone, markersize=6, linestyle="none", label=named[k])
+            ax.plot(x, mean, style.marker(k + 1), color=tone, markersize=6, linestyle="none", label=named[k])
             if low is not None and high is not None:
                 ax.vlines(x, low[:, k], high[:, k], color=tone, linewidth=1.8)
     if not is_number:
-        ax.set_xticks(range(len(covariate)), [plain(level) for level in covariate])
+        ax.set_xticks(range(len(covariate)), [style.plain(level) for level in covariate])
         ax.set_xlim(-0.5, len(covariate) - 0.5)
     ax.set(ylim=(0.0, 1.0), ylabel="Class probability")
-    legend(ax)
-    tidy_up(ax)
+    style.legend(ax)
+    style.tidy_up(ax)
     return ax

@@ -78,11 +78,14 @@ def blend(responsibility: np.ndarray, tones: Sequence[str]) -> np.ndarray:
 def new_figure(
     width: float, height: float, panels: int = 1, ratios: Sequence[float] | None = None, *, rows: int = 1
 ) -> "Figure":
-    """A figure with panels side by side, in `rows` rows, that needs no display and does not touch pyplot's state."""
-    from matplotlib.figure import Figure
+    """A figure with panels side by side, in `rows` rows, that needs no display and does not touch pyplot's state.
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.subplots(rows, panels, width_ratios=ratios)
+    It and its axes show themselves in a notebook.
+    """
+    from mixstat.results.plots.notebook import ShownAxes, ShownFigure
+
+    figure = ShownFigure(figsize=(width, height), layout="constrained")
+    figure.subplots(rows, panels, width_ratios=ratios, subplot_kw={"axes_class": ShownAxes})
     return figure
 
 

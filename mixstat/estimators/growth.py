@@ -1,0 +1,254 @@
+"""GrowthCurve: a subject's trajectory, y_ij = f(t_ij; eta_i) + e_ij with random coefficients eta_i."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mixstat.core.family import Family
+from mixstat.estimators.base import MixtureEstimator
+from mixstat.estimators.model.checks import boolean, choice, column_name, integer, number, verbosity
+from mixstat.estimators.model.occasions import RANDOM, SCALE, TIME, VARYING
+from mixstat.estimators.model.plan import OutcomePlan, Plan, shared_names, split_gates
+from mixstat.exceptions import FormulaError, OptionError
+from mixstat.families.curves import Curve, known_curves, make_curve
+from mixstat.families.growth import Growth
+from mixstat.fit.options import Options
+from mixstat.formula.growth import GrowthFormula, random_terms, split_curve, time_formula
+from mixstat.formula.lexer import sides
+
+RESIDUALS = ("iid", "occasion", "ar1", "brownian")
+CONSTANT = (
+    "kappa",
+    "random_covariance",
+    "residual_variance",
+    "residual_sd",
+    "ar_sd",
+    "ar_rate",
+    "brownian_sd",
+)
+"""Keys of predictors that are one number."""
+
+
+class GrowthCurve(MixtureEstimator):
+    """Growth curve with random coefficients, by maximum likelihood; as an argument of `MixtureOfExperts`, a class.
+
+    Parameters
+    ----------
+    formula : str
+        `"math ~ bilinear(grade)"`: the response, one curve of time, and covariates measured at every occasion. Curves:
+        linear, quadratic, polynomial(t, degree=3), negative_exponential, jenss_bayley, bilinear, trilinear (the knots
+        are parameters), latent_basis (common times), and what `ms.register_curve` made. Without a curve
+        (`"y ~ time + x"`, `"y ~ bs(time, df=4)"`) the columns are the growth factors.
+    unit : str
+        Column of the subject.
+    between : str or mapping, optional
+        One-sided formula of covariates that act on every growth factor (and on knots and rates that are random), or
+        formulas by coefficient, `{"intercept": "~ x", "knot": "~ x"}`. They must be constant in a subject.
+    random : str
+        "all" growth factors of the curve, "none", or some, `"intercept + slope1"`; without a curve the terms with a
+        random coefficient, `"1 + time"` ("all" is then `"1"`).
+    random_knot : bool
+        Whether the curve's knots or rates are random too, by expansion around the class's own.
+    random_covariance : {"full", "diagonal"}
+    covariates : {"fixed"}
+    residual : str
+        "iid"; "occasion" (a variance each common time); "ar1" or "brownian", in continuous time, beside iid noise; or a
+        one-sided formula of the log standard deviation.
+    shared : str or sequence of str
+        What the classes of a mixture have in common: covariates of the formula or of `between`, growth factors,
+        "random_covariance", "residual_variance".
+    time : str, optional
+        Column of times of a formula without a curve, for "ar1", "brownian" and plots.
+    cluster, tol, max_iter, verbose : as in `Regression`.
+
+    Notes
+    -----
+    Rows with a missing response are dropped: full-information maximum likelihood where they are missing at random.
+    Variances shown by `tidy()` have delta-method standard errors. References: Liu and Perera (2022), Psychological
+    Methods; Laird and Ware (1982), Biometrics 38.
+    """
+
+    def __init__(
+        self,
+        formula: str | None = None,
+        *,
+        unit: str | None = None,
+        between: str | Mapping[str, str] | None = None,
+        random: str = "all",
+        random_knot: bool = False,
+        random_covariance: str = "full",
+        covariates: str = "fixed",
+        residual: str = "iid",
+        shared: str | Sequence[str] = (),
+        time: str | None = None,
+        cluster: str | None = None,
+        tol: float = 1e-9,
+        max_iter: int = 200,
+        verbose: int = 1,
+    ):
+        self.formula = formula
+        self.unit = unit
+        self.between = between
+        self.random = random
+        self.random_knot = random_knot
+        self.random_covariance = random_covariance
+        self.covariates = covariates
+        self.residual = residual
+        self.shared = shared
+        self.time = time
+        self.cluster = cluster
+        self.tol = tol
+        self.max_iter = max_iter
+        self.verbose = verbose
+
+    @property
+    def family(self) -> Family:
+        """The distribution of a subject's occasions."""
+        return Growth()
+
+    @property
+    def experts(self) -> list["GrowthCurve"]:
+        """Outcomes of one unit: this one alone."""
+        return [self]
+
+    def _representative(self) -> "GrowthCurve":
+        return self
+
+    def _plan(self, formula: str | None) -> Plan:
+        main = formula or self.formula
+        plain, gate = split_gates([str(main)], None)
+        if gate is not None:
+            raise FormulaError(f"{main!r} names a gate after '|', but one class alone has none; use MixtureOfExperts")
+        return Plan(((self._plan_outcome("0.0", plain[0]),),), (1,), None, 0.0, 0.0)
+
+    def _plan_outcome(self, key: str, formula: str) -> OutcomePlan:
+        return plan_growth(key, self, formula)
+
+    def _unit_column(self) -> str | None:
+        if self.unit is None:
+            raise OptionError("unit= is needed: the column of the subject, as in GrowthCurve(..., unit='child')")
+        return column_name("unit", self.unit)
+
+    def _options(self) -> Options:
+        return Options(
+            tol=number("tol", self.tol),
+            max_iter=integer("max_iter", self.max_iter, 1),
+            verbose=verbosity(self.verbose),
+        )
+
+
+def plan_growth(key: str, model: GrowthCurve, source: str) -> OutcomePlan:
+    """Formulas and family of a growth curve. Occasion-level columns are bound to the family once the data are read."""
+    if not isinstance(source, str):
+        raise FormulaError(f"formula must be a text such as 'math ~ bilinear(grade)', got {type(source).__name__}")
+    choice("covariates", model.covariates, ("fixed",))
+    written = split_curve(source, known_curves())
+    curve = _curve(model, written)
+    occasions = _occasion_formulas(model, written, curve)
+    random = _random_factors(model, curve)
+    expands = curve is not None and any(name in curve.nonlinear for name in random)
+    right, parts = _between(model, curve, expands)
+    family = Growth(
+        curve=curve,
+        random=random,
+        blocks=_blocks(model, random),
+        residual=model.residual if model.residual in RESIDUALS else "iid",
+        effects=expands and right != "1",
+    )
+    main, shared = f"{written.response} ~ {right}", shared_names(model.shared)
+    return OutcomePlan(key, main, parts, family, shared, {}, 0.0, 0.0, source, occasions)
+
+
+def _curve(model: GrowthCurve, written: GrowthFormula) -> Curve | None:
+    if written.curve is None:
+        return None
+    options = dict(written.options)
+    degree = options.pop("degree", 2)
+    if options or ("degree" in written.options and written.curve != "polynomial"):
+        raise FormulaError(
+            f"{written.curve}() takes no {', '.join(written.options)}; polynomial(t, degree=3) has a degree"
+        )
+    if not isinstance(degree, int) or not 1 <= degree <= 8:
+        raise FormulaError(f"the degree of a polynomial is a whole number from 1 to 8, got {degree!r}")
+    return make_curve(written.curve, random=boolean("random_knot", model.random_knot), degree=degree)
+
+
+def _occasion_formulas(model: GrowthCurve, written: GrowthFormula, curve: Curve | None) -> dict[str, str]:
+    formulas = {}
+    time = written.time or model.time or (None if curve is not None else _first_name(written.rest))
+    if time is not None:
+        formulas[TIME] = time_formula(time)
+    elif model.residual in ("occasion", "ar1", "brownian"):
+        raise OptionError(f"residual={model.residual!r} needs times: name their column by time=")
+    if written.rest != "0":
+        formulas[VARYING] = f"~ {written.rest}"
+    if curve is None and model.random != "none":
+        formulas[RANDOM] = "~ " + ("1" if model.random == "all" else str(model.random).lstrip("~ "))
+    if model.residual not in RESIDUALS:
+        if not isinstance(model.residual, str) or "~" not in model.residual:
+            raise OptionError(
+                f"residual must be one of {', '.join(RESIDUALS)} or a formula '~ x', got {model.residual!r}"
+            )
+        formulas[SCALE] = model.residual
+    return formulas
+
+
+def _first_name(right: str) -> str | None:
+    """The first plain column of a right side."""
+    return next((token.text for token in sides(f"~ {right}").right if token.kind == "name"), None)
+
+
+def _random_factors(model: GrowthCurve, curve: Curve | None) -> tuple[str, ...]:
+    """Names of the curve's random coefficients."""
+    if curve is None:
+        return ()
+    if model.random == "all":
+        names = curve.factors
+    elif model.random in ("none", "0"):
+        names = ()
+    else:
+        wanted = ["intercept" if name == "1" else name for name in random_terms(model.random)]
+        unknown = [name for name in wanted if name not in curve.factors]
+        if unknown:
+            raise OptionError(
+                f"random= names {unknown[0]!r}; the growth factors of {curve.name} are {list(curve.factors)}"
+            )
+        names = tuple(name for name in curve.factors if name in wanted)
+    return (*names, *curve.nonlinear) if model.random_knot else names
+
+
+def _blocks(model: GrowthCurve, random: tuple[str, ...]) -> tuple[tuple[int, ...], ...] | None:
+    if choice("random_covariance", model.random_covariance, ("full", "diagonal")) == "full":
+        return None
+    return tuple((i,) for i in range(max(len(random), 32)))
+
+
+def _between(model: GrowthCurve, curve: Curve | None, expands: bool) -> tuple[str, dict[str, str]]:
+    """(right side of what acts on the growth factors, formulas of the predictors that have their own).
+
+    One formula acts on all growth factors, and on knots and rates that are random (around the class's own values, which
+    covariates then leave alone); a mapping names coefficients.
+    """
+    parts = dict.fromkeys(CONSTANT, "~ 1")
+    if model.between is None:
+        return "1", parts
+    if curve is None:
+        raise OptionError(
+            "between= acts on the factors of a curve; without a curve write the covariates in the formula"
+        )
+    if isinstance(model.between, Mapping):
+        if expands:
+            raise OptionError("between= is one formula where a knot or rate is random, not a mapping")
+        unknown = [name for name in model.between if name not in curve.coefficients]
+        if unknown:
+            raise OptionError(f"between= names {unknown[0]!r}; {curve.name} has {', '.join(curve.coefficients)}")
+        own = {name: f"~ {_right(model.between.get(name, '~ 1'))}" for name in curve.coefficients}
+        return "1", parts | own
+    if expands:
+        return f"0 + {_right(model.between)}", parts | dict.fromkeys(curve.coefficients, "~ 1")
+    return _right(model.between), parts | dict.fromkeys(curve.nonlinear, "~ 1")
+
+
+def _right(formula: Any) -> str:
+    if not isinstance(formula, str) or sides(formula).left is not None:
+        raise FormulaError(f"between must be a one-sided formula such as '~ approach', got {formula!r}")
+    return formula.split("~", 1)[1].strip()

@@ -1,0 +1,188 @@
+"""Occasions: rows of a long table gathered into subjects, the rows of a growth model's design."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from mixstat.estimators.model.plan import GATE, OutcomePlan, Plan
+from mixstat.estimators.model.responses import ResponseData
+from mixstat.estimators.model.units import first_rows, require_constant
+from mixstat.exceptions import DataError
+from mixstat.families.curves import make_curve
+from mixstat.families.growth import Growth
+from mixstat.families.growth import Occasions as Fields
+from mixstat.formula import Materialized, Matrix, Response
+
+TIME, VARYING, RANDOM, SCALE = "time", "varying", "random", "scale"
+"""Keys of an outcome's formulas at the level of occasions."""
+SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64)
+MAX_LEVELS = 40
+
+
+class Grid(NamedTuple):
+    """Where the rows of a long table stand: subject and place in time (row,), and how many there are of each."""
+
+    subject: np.ndarray
+    place: np.ndarray
+    subjects: int
+    places: int
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """(row,) -> (occasion, subject), 0 where a subject has no such occasion."""
+        spread = np.zeros((self.places, self.subjects))
+        spread[self.place, self.subject] = values
+        return spread
+
+    def gather(self, values: np.ndarray) -> np.ndarray:
+        """(..., occasion, subject) -> (..., row)."""
+        return values[..., self.place, self.subject]
+
+
+class Gathered(NamedTuple):
+    """Formulas at the level of subjects, the long table's own, and the grid that leads from one to the other."""
+
+    subjects: Materialized
+    rows: Materialized
+    grid: Grid
+
+
+def gather(plan: Plan, rows: Materialized, unit: np.ndarray, labels: np.ndarray) -> Gathered:
+    """Subjects of a long table. What acts on subjects must not vary inside one; occasions are sorted by time."""
+    own = {o.part_key(name) for o in plan.outcomes for name in o.occasions}
+    matrices = {k: _constant(k, m, unit, labels) for k, m in rows.matrices.items() if k not in own}
+    first = first_rows(unit)
+    offsets = {k: values[first] for k, values in rows.offsets.items() if k not in own}
+    subjects = replace(rows, matrices=matrices, offsets=offsets, responses=None, kept=rows.kept[first])
+    return Gathered(subjects, rows, _grid(unit, times_of(plan, rows)))
+
+
+def _constant(key: str, matrix: Matrix, unit: np.ndarray, labels: np.ndarray) -> Matrix:
+    what = "gate column" if key == GATE else "between column"
+    values = require_constant(matrix.values, unit, labels, list(matrix.names), what)
+    return replace(matrix, values=values)
+
+
+def times_of(plan: Plan, rows: Materialized) -> np.ndarray:
+    """(row,) times of the first outcome that has them, else the order of the rows."""
+    for outcome in plan.outcomes:
+        if TIME in outcome.occasions:
+            return rows.matrices[outcome.part_key(TIME)].values[:, 0]
+    return np.arange(len(rows.kept), dtype=float)
+
+
+def _grid(unit: np.ndarray, times: np.ndarray) -> Grid:
+    order = np.lexsort((times, unit))
+    counts = np.bincount(unit)
+    place = np.empty(len(unit), dtype=np.int64)
+    place[order] = np.arange(len(unit)) - np.repeat(np.cumsum(counts) - counts, counts)
+    longest = int(counts.max())
+    return Grid(unit, place, len(counts), next((size for size in SIZES if size >= longest), -(-longest // 32) * 32))
+
+
+def bind(outcome: OutcomePlan, rows: Materialized, response: Response) -> Growth:
+    """The family with the occasion-level columns, times and levels of these data."""
+    family = outcome.family
+    assert isinstance(family, Growth)
+    _require_numbers(response)
+    names: dict[str, int] = {}
+    places = {key: _places(names, outcome, key, rows) for key in (VARYING, RANDOM, SCALE)}
+    family = replace(family, fixed=places[VARYING], scale_columns=places[SCALE])
+    if family.curve is None:
+        family = replace(family, random=places[RANDOM])
+    times = np.unique(rows.matrices[outcome.part_key(TIME)].values[:, 0]) if TIME in outcome.occasions else np.zeros(0)
+    if family.residual == "occasion":
+        levels = _levels(times, "residual='occasion'", "residual='~ C(wave)'")
+        first = len(names)
+        names.update({f"{level:g}": first + i for i, level in enumerate(levels)})
+        family = replace(family, levels=levels, scale_columns=tuple(range(first, len(names))))
+    if family.curve is not None and family.curve.name == "latent_basis":
+        levels = _levels(times, "latent_basis(...)", "a spline such as bs(time, df=4)")
+        family = replace(family, curve=make_curve("latent_basis", times=levels))
+    return replace(family, columns=tuple(names))
+
+
+def _require_numbers(response: Response) -> None:
+    if response.kind != "numeric":
+        raise DataError(
+            f"a growth curve needs one numeric response, but column '{response.names[0]}' is {response.kind}"
+        )
+    values = response.values[~np.isnan(response.values)]
+    if len(values) and values.min() == values.max():
+        raise DataError(
+            f"the response {response.names[0]!r} is {values[0]:g} in all {len(values)} rows used, so there is no "
+            "growth to model; check the column"
+        )
+    if np.isinf(values).any():
+        raise DataError(f"the response {response.names[0]!r} is infinite in {np.isinf(values).sum()} rows; remove them")
+
+
+def _places(names: dict[str, int], outcome: OutcomePlan, key: str, rows: Materialized) -> tuple[int, ...]:
+    """Numbers of a formula's columns among all distinct ones."""
+    if key not in outcome.occasions:
+        return ()
+    return tuple(names.setdefault(name, len(names)) for name in rows.matrices[outcome.part_key(key)].names)
+
+
+def _levels(times: np.ndarray, what: str, instead: str) -> tuple[float, ...]:
+    if len(times) > MAX_LEVELS:
+        raise DataError(
+            f"{what} needs common times, but there are {len(times)} different ones (at most {MAX_LEVELS}); round them, "
+            f"or use {instead}"
+        )
+    return tuple(float(t) for t in times)
+
+
+def encode(outcome: OutcomePlan, family: Growth, gathered: Gathered, response: Response | None) -> ResponseData:
+    """A growth response as its family reads it; without a response (new data) no occasion is observed."""
+    rows, grid = gathered.rows, gathered.grid
+    count = len(rows.kept)
+    values = np.full(count, np.nan) if response is None else np.asarray(response.values, dtype=float)
+    seen = ~np.isnan(values)
+    times = rows.matrices[outcome.part_key(TIME)].values[:, 0] if TIME in outcome.occasions else np.zeros(count)
+    columns = np.array([_column(outcome, family, rows, name, times) for name in family.columns]).reshape(-1, count)
+    fields = Fields(
+        grid.spread(np.where(seen, values, 0.0)),
+        grid.spread(seen.astype(float)),
+        _filled(grid, times),
+        np.array([grid.spread(column) for column in columns]).reshape(-1, grid.places, grid.subjects),
+    )
+    names = ("response",) if response is None else response.names
+    present = fields.seen.sum(axis=0)
+    mean = (fields.y.sum(axis=0) / np.maximum(present, 1.0))[None]
+    return ResponseData(names, family, family.write(fields), mean, present > 0, np.zeros(grid.subjects, bool))
+
+
+def _filled(grid: Grid, times: np.ndarray) -> np.ndarray:
+    """Times, the last one repeated where a subject has no such occasion."""
+    spread = grid.spread(times)
+    last = np.bincount(grid.subject) - 1
+    final = spread[last, np.arange(grid.subjects)]
+    return np.where(np.arange(grid.places)[:, None] <= last, spread, final)
+
+
+def _column(outcome: OutcomePlan, family: Growth, rows: Materialized, name: str, times: np.ndarray) -> np.ndarray:
+    for key in (VARYING, RANDOM, SCALE):
+        matrix = rows.matrices.get(outcome.part_key(key)) if key in outcome.occasions else None
+        if matrix is not None and name in matrix.names:
+            return matrix.values[:, matrix.names.index(name)]
+    levels = np.array(family.levels)
+    unknown = ~np.isin(times, levels)
+    if unknown.any():
+        raise DataError(f"time {times[unknown][0]:g} was not seen in fit, where residual='occasion' met {list(levels)}")
+    return (times == float(name)).astype(float) if name in {f"{v:g}" for v in levels} else np.zeros(len(times))
+
+
+def subject_response(response: Response, gathered: Gathered, labels: np.ndarray) -> Response:
+    """A response measured once a subject (a covariate modelled jointly), from the long table."""
+    unit = gathered.grid.subject
+    values = np.where(np.isnan(response.values), np.inf, response.values)
+    first = require_constant(values, unit, labels, list(response.names), "covariate")
+    first = np.where(np.isinf(first), np.nan, first)
+    return replace(response, values=first[:, 0] if response.values.ndim == 1 else first)
+
+
+def names_of(outcomes: Sequence[OutcomePlan]) -> list[str]:
+    """Formulas of repeated outcomes, as users wrote them."""
+    return [outcome.shown for outcome in outcomes if outcome.family.repeated]

@@ -1,0 +1,229 @@
+"""Score and curvature of a growth model over its predictors, from a subject's moments, in closed form.
+
+Let V = (r, B) be the residual and the columns B of all coefficients that act linearly (whitened), G = V'V, and
+U = V T = (r, L C) with the scaled loadings; Gamma = U'U = T'GT, M = I + (L C)'(L C) = Gamma_RR + I, K = M^-1,
+h = (1, -b) with b = K Gamma_R0, A = h h' + K (K bordered by zeros). Then
+
+    log f        = -(log|R| + log|M| + Gamma_00 - b' M b) / 2
+    d  log f     = -(d log|R| + A : d Gamma) / 2
+    d2 log f     = -(d2 log|R| + A : d2 Gamma) / 2 + w_p' K w_q + tr(K dM_p K dM_q) / 2,    w = (d Gamma h)_R
+
+Coefficients and entries of C move T, sigma scales Gamma, and what acts nonlinearly (knots, rates, structured residuals)
+moves G, whose derivatives are taken by forward mode. Only there, occasions are looked at.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mixstat.families._small import cholesky, solve_lower
+
+if TYPE_CHECKING:
+    from mixstat.families.growth import Growth, Occasions
+
+Array = Any
+
+
+class Roles(NamedTuple):
+    """Places of predictors by what they do; `sigma` is the log standard deviation of iid residuals, else -1."""
+
+    linear: tuple[int, ...]
+    moving: tuple[int, ...]
+    entries: tuple[int, ...]
+    sigma: int
+
+
+class _Moved(NamedTuple):
+    """G (v, v, subject) and log|R| (subject,), with first (m, ...) and second (m, m, ...) derivatives."""
+
+    value: tuple[Array, Array]
+    first: tuple[Array, Array]
+    second: tuple[Array, Array]
+
+
+class _State(NamedTuple):
+    """G (v, v), turned G T (v, u), gamma T'GT (u, u), h (u,), weight A (u, u), half L^-1 of M = L L' (q, q); by subject."""
+
+    gram: Array
+    turned: Array
+    gamma: Array
+    h: Array
+    weight: Array
+    half: Array
+
+
+class _Change(NamedTuple):
+    """How parameters p change what matters: slope A : dGamma (p,), w (p, q), inner dM (p, q, q), each by subject."""
+
+    slope: Array
+    w: Array
+    inner: Array
+
+
+def score_and_curvature(family: "Growth", eta: Array, at: "Occasions") -> tuple[Array, Array]:
+    """First (P, subject) and second (P, P, subject) derivatives of the log-density at predictors (P, subject)."""
+    roles = family.roles
+    moved = _moved(
+        lambda values: _moments(family, eta.at[_index(roles.moving)].set(values), at), eta[_index(roles.moving)]
+    )
+    turn = _Turn.of(family, eta)
+    state = _state(moved.value[0], turn)
+    turning, moving = _turning(turn, state), _moving(turn, state, moved)
+    count = jnp.sum(at.seen, axis=0)
+    order = [*roles.linear, *roles.entries, *roles.moving]
+    changes = [turning, moving]
+    slopes = [-0.5 * turning.slope, -0.5 * (moving.slope + moved.first[1])]
+    if roles.sigma >= 0:
+        scaling = _scaling(state)
+        order, changes = [*order, roles.sigma], [*changes, scaling]
+        slopes.append(-0.5 * scaling.slope - count)
+    direct = _direct(turn, state, moved, moving, turning, scaled=roles.sigma >= 0)
+    curvature = direct + _gram(state, changes)
+    back = np.argsort(order)
+    return jnp.concatenate(slopes)[back], curvature[back][:, back]
+
+
+def _index(places: tuple[int, ...]) -> np.ndarray:
+    return np.array(places, dtype=np.int64)
+
+
+def _moments(family: "Growth", eta: Array, at: "Occasions") -> tuple[Array, Array]:
+    """G (v, v, subject) and log|R|."""
+    values = list(eta)
+    mean, basis = family.basis(values, at)
+    vectors, log_residual = family.whiten(values, [at.y - mean, *basis], at)
+    size = len(vectors)
+    products = {(j, i): jnp.sum(vectors[j] * vectors[i], axis=0) for j in range(size) for i in range(j + 1)}
+    full = [[products[max(i, j), min(i, j)] for i in range(size)] for j in range(size)]
+    return jnp.stack([jnp.stack(row) for row in full]), log_residual
+
+
+def _moved(function: Callable[[Array], tuple[Array, Array]], at: Array) -> _Moved:
+    """The moments with their derivatives by the moving predictors (m, subject)."""
+    count = at.shape[0]
+    if not count:
+        gram, log_residual = function(at)
+        none = jnp.zeros((0, *gram.shape)), jnp.zeros((0, *log_residual.shape))
+        return _Moved((gram, log_residual), none, jax.tree.map(lambda x: jnp.zeros((0, *x.shape)), none))
+    directions = jnp.eye(count)[:, :, None] * jnp.ones_like(at)
+
+    def push(x: Array, direction: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        return jax.jvp(function, (x,), (direction,))
+
+    value, first = jax.vmap(lambda d: push(at, d), out_axes=(None, 0))(directions)
+    second = jax.vmap(lambda e: jax.vmap(lambda d: jax.jvp(lambda x: push(x, d)[1], (at,), (e,))[1])(directions))(
+        directions
+    )
+    return _Moved(value, first, second)
+
+
+class _Turn(NamedTuple):
+    """T (v, u), and for each parameter that moves it: row i, column a, dT_ia; `second` is d2T_ia."""
+
+    matrix: Array
+    row: np.ndarray
+    column: np.ndarray
+    first: Array
+    second: Array
+
+    @classmethod
+    def of(cls, family: "Growth", eta: Array) -> "_Turn":
+        """The entries of C are constant: those of the first subject are everybody's."""
+        roles, places, pairs = family.roles, family.random_places, family.pairs
+        size = family.vectors
+        entries = eta[_index(roles.entries), 0]
+        on_diagonal = np.array([j == i for j, i in pairs], dtype=bool)
+        value = jnp.where(on_diagonal, jnp.exp(entries), entries)
+        row = np.array([places[j] for j, _ in pairs], dtype=np.int64)
+        column = np.array([1 + i for _, i in pairs], dtype=np.int64)
+        matrix = jnp.zeros((size, 1 + len(places))).at[0, 0].set(1.0).at[row, column].set(value)
+        linear = len(roles.linear)
+        return cls(
+            matrix,
+            np.concatenate([1 + np.arange(linear), row]),
+            np.concatenate([np.zeros(linear, dtype=np.int64), column]),
+            jnp.concatenate([-jnp.ones(linear), jnp.where(on_diagonal, value, 1.0)]),
+            jnp.concatenate([jnp.zeros(linear), jnp.where(on_diagonal, value, 0.0)]),
+        )
+
+
+def _state(gram: Array, turn: _Turn) -> _State:
+    turned = jnp.einsum("vun,ua->van", gram, turn.matrix)
+    gamma = jnp.einsum("van,vb->abn", turned, turn.matrix)
+    size = gamma.shape[0] - 1
+    ones = jnp.ones_like(gamma[0, 0])
+    lower = cholesky([[gamma[1 + j, 1 + i] + float(i == j) for i in range(j + 1)] for j in range(size)])
+    columns = [solve_lower(lower, [ones * float(i == j) for i in range(size)]) for j in range(size)]
+    half = (
+        jnp.stack([jnp.stack([columns[j][i] for j in range(size)]) for i in range(size)])
+        if size
+        else (jnp.zeros((0, 0, *ones.shape)))
+    )
+    inverse = jnp.einsum("can,cbn->abn", half, half)
+    mode = jnp.einsum("abn,bn->an", inverse, gamma[1:, 0])
+    h = jnp.concatenate([ones[None], -mode])
+    weight = (h[:, None] * h[None]).at[1:, 1:].add(inverse)
+    return _State(gram, turned, gamma, h, weight, half)
+
+
+def _turning(turn: _Turn, state: _State) -> _Change:
+    """Coefficients and entries of C: dGamma = dT'GT + its transpose, dT one entry."""
+    lines = turn.first[:, None, None] * state.turned[turn.row]
+    slope = 2.0 * jnp.einsum("pun,pun->pn", lines, state.weight[turn.column])
+    pick = jnp.asarray(np.eye(state.h.shape[0])[turn.column])[:, 1:]
+    along = jnp.einsum("pun,un->pn", lines, state.h)
+    inside = lines[:, 1:]
+    w = pick[:, :, None] * along[:, None] + inside * state.h[turn.column][:, None]
+    outer = pick[:, :, None, None] * inside[:, None]
+    return _Change(slope, w, outer + jnp.swapaxes(outer, 1, 2))
+
+
+def _moving(turn: _Turn, state: _State, moved: _Moved) -> _Change:
+    """What moves G: dGamma = T'dGT."""
+    change = jnp.einsum("va,mvun,ub->mabn", turn.matrix, moved.first[0], turn.matrix)
+    slope = jnp.einsum("mabn,abn->mn", change, state.weight)
+    return _Change(slope, jnp.einsum("mabn,bn->man", change[:, 1:], state.h), change[:, 1:, 1:])
+
+
+def _scaling(state: _State) -> _Change:
+    """log sigma: dGamma = -2 Gamma."""
+    slope = -2.0 * jnp.einsum("abn,abn->n", state.gamma, state.weight)
+    return _Change(slope[None], 2.0 * state.h[None, 1:], -2.0 * state.gamma[None, 1:, 1:])
+
+
+def _direct(turn: _Turn, state: _State, moved: _Moved, moving: _Change, turning: _Change, *, scaled: bool) -> Array:
+    """-(d2 log|R| + A : d2Gamma) / 2, parameters in the order turning, moving, scaling."""
+    own = turn.first[:, None] * turn.first[None]
+    both = state.weight[turn.column][:, turn.column] * state.gram[turn.row][:, turn.row]
+    top = -own[:, :, None] * both
+    weighted = jnp.einsum("van,abn->vbn", state.turned, state.weight)
+    diagonal = turn.second[:, None] * weighted[turn.row, turn.column]
+    count = len(turn.row)
+    top = top.at[np.arange(count), np.arange(count)].add(-diagonal)
+    spread = jnp.einsum("ua,abn->ubn", turn.matrix, state.weight)
+    cross = -turn.first[:, None, None] * jnp.swapaxes(
+        jnp.einsum("mvun,ubn->mvbn", moved.first[0], spread)[:, turn.row, turn.column], 0, 1
+    )
+    outer = jnp.einsum("ubn,vb->uvn", spread, turn.matrix)
+    low = -0.5 * (jnp.einsum("mluvn,uvn->mln", moved.second[0], outer) + moved.second[1])
+    blocks = [[top, cross], [jnp.swapaxes(cross, 0, 1), low]]
+    if scaled:
+        by_sigma = jnp.concatenate([turning.slope, moving.slope])[:, None]
+        blocks[0].append(by_sigma[:count])
+        blocks[1].append(by_sigma[count:])
+        total = -2.0 * jnp.einsum("abn,abn->n", state.gamma, state.weight)
+        blocks.append([jnp.swapaxes(by_sigma[:count], 0, 1), jnp.swapaxes(by_sigma[count:], 0, 1), total[None, None]])
+    return jnp.concatenate([jnp.concatenate(row, axis=1) for row in blocks])
+
+
+def _gram(state: _State, changes: list[_Change]) -> Array:
+    """w_p' K w_q + tr(K dM_p K dM_q) / 2."""
+    w = jnp.concatenate([change.w for change in changes])
+    inner = jnp.concatenate([change.inner for change in changes])
+    first = jnp.einsum("abn,pbn->pan", state.half, w)
+    second = jnp.einsum("abn,pbcn,dcn->padn", state.half, inner, state.half)
+    flat = jnp.concatenate([first, np.sqrt(0.5) * second.reshape(second.shape[0], -1, second.shape[-1])], axis=1)
+    return jnp.einsum("pzn,qzn->pqn", flat, flat)

@@ -1,0 +1,199 @@
+"""Growth curves: the mean of a subject at time t as one function of time and coefficients.
+
+Coefficients are growth factors, which enter linearly (intercept, slopes), and then nonlinear ones (knots, rates). What
+a random coefficient adds to the mean is the curve's derivative by it: exact for growth factors, a first-order expansion
+for the others (Preacher and Hancock, 2015, Psychological Methods 20; Liu and Perera, 2022, Psychological Methods).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mixstat.exceptions import OptionError
+
+Array = Any
+Function = Callable[..., Array]
+SMOOTHING = 1e-6
+"""Of |t - knot| around a random knot: sqrt((t - knot)^2 + SMOOTHING), in squared units of time."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One curve, hashed by value.
+
+    `function(t, *coefficients)` is the mean; t is (occasion, subject), each coefficient (subject,). `candidates(times)`
+    gives rough values of the nonlinear coefficients to start from, (candidate, nonlinear), given all observed times.
+    """
+
+    name: str
+    function: Function = field(repr=False)
+    factors: tuple[str, ...]
+    nonlinear: tuple[str, ...] = ()
+    candidates: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+
+    @property
+    def coefficients(self) -> tuple[str, ...]:
+        """Names: growth factors, then nonlinear coefficients."""
+        return self.factors + self.nonlinear
+
+    def mean(self, t: Array, coefficients: Sequence[Array]) -> Array:
+        """(occasion, subject)."""
+        return self.function(t, *coefficients)
+
+    def loading(self, t: Array, coefficients: Sequence[Array], which: int) -> Array:
+        """Derivative of the mean by one coefficient, (occasion, subject)."""
+        moved = [jnp.ones_like(c) if i == which else jnp.zeros_like(c) for i, c in enumerate(coefficients)]
+        return jax.jvp(lambda *c: self.function(t, *c), tuple(coefficients), tuple(moved))[1]
+
+    def starts(self, times: np.ndarray) -> np.ndarray:
+        """(candidate, nonlinear); one row of no columns where the curve is linear in all its coefficients."""
+        return np.zeros((1, 0)) if self.candidates is None else self.candidates(times)
+
+
+def _linear(t: Array, intercept: Array, slope: Array) -> Array:
+    return intercept + slope * t
+
+
+def _quadratic(t: Array, intercept: Array, slope: Array, quadratic: Array) -> Array:
+    return intercept + (slope + quadratic * t) * t
+
+
+def _exponential(t: Array, intercept: Array, change: Array, rate: Array) -> Array:
+    return intercept - change * jnp.expm1(-rate * t)
+
+
+def _jenss_bayley(t: Array, intercept: Array, slope: Array, distance: Array, rate: Array) -> Array:
+    return intercept + slope * t + distance * jnp.expm1(rate * t)
+
+
+def _bilinear(t: Array, intercept: Array, slope1: Array, slope2: Array, knot: Array) -> Array:
+    return intercept + slope1 * jnp.minimum(t, knot) + slope2 * jnp.maximum(t - knot, 0.0)
+
+
+def _smooth_bilinear(t: Array, intercept: Array, slope1: Array, slope2: Array, knot: Array) -> Array:
+    gap = t - knot
+    bend = jnp.sqrt(gap**2 + SMOOTHING)
+    return intercept + 0.5 * slope1 * (t + knot - bend) + 0.5 * slope2 * (gap + bend)
+
+
+def _trilinear(
+    t: Array, intercept: Array, slope1: Array, slope2: Array, slope3: Array, knot1: Array, knot2: Array
+) -> Array:
+    middle = jnp.clip(t, knot1, knot2) - knot1
+    return intercept + slope1 * jnp.minimum(t, knot1) + slope2 * middle + slope3 * jnp.maximum(t - knot2, 0.0)
+
+
+@dataclass(frozen=True)
+class _Polynomial:
+    degree: int
+
+    def __call__(self, t: Array, *coefficients: Array) -> Array:
+        value = coefficients[-1] * jnp.ones_like(t)
+        for coefficient in coefficients[-2::-1]:
+            value = value * t + coefficient
+        return value
+
+
+@dataclass(frozen=True)
+class _LatentBasis:
+    """intercept + change * b(t), b linear between the times, 0 at the first and 1 at the last of them."""
+
+    times: tuple[float, ...]
+
+    def __call__(self, t: Array, intercept: Array, change: Array, *basis: Array) -> Array:
+        values = [jnp.zeros_like(change), *basis, jnp.ones_like(change)]
+        at = jnp.zeros_like(t)
+        for j, value in enumerate(values):
+            at = at + value * self._hat(t, j)
+        return intercept + change * at
+
+    def _hat(self, t: Array, j: int) -> Array:
+        times = self.times
+        before = (t - times[j - 1]) / (times[j] - times[j - 1]) if j else jnp.ones_like(t)
+        after = (times[j + 1] - t) / (times[j + 1] - times[j]) if j + 1 < len(times) else jnp.ones_like(t)
+        return jnp.clip(jnp.minimum(before, after), 0.0, 1.0)
+
+    def candidates(self, times: np.ndarray) -> np.ndarray:
+        inner = np.array(self.times)
+        return ((inner[1:-1] - inner[0]) / (inner[-1] - inner[0]))[None]
+
+
+def _one_knot(times: np.ndarray) -> np.ndarray:
+    return np.unique(np.quantile(times, np.linspace(0.15, 0.85, 15)))[:, None]
+
+
+def _two_knots(times: np.ndarray) -> np.ndarray:
+    return np.array(list(combinations(np.unique(np.quantile(times, np.linspace(0.15, 0.85, 8))), 2)))
+
+
+def _rates(times: np.ndarray) -> np.ndarray:
+    reach = max(float(np.abs(times).max()), 1e-300)
+    return np.array([0.3, 0.7, 1.5, 3.0, 6.0, 12.0])[:, None] / reach
+
+
+def _falling_rates(times: np.ndarray) -> np.ndarray:
+    return -_rates(times)
+
+
+LINE = ("intercept", "slope")
+CURVES = {
+    "linear": Curve("linear", _linear, LINE),
+    "quadratic": Curve("quadratic", _quadratic, (*LINE, "quadratic")),
+    "negative_exponential": Curve("negative_exponential", _exponential, ("intercept", "change"), ("rate",), _rates),
+    "jenss_bayley": Curve("jenss_bayley", _jenss_bayley, (*LINE, "distance"), ("rate",), _falling_rates),
+    "bilinear": Curve("bilinear", _bilinear, ("intercept", "slope1", "slope2"), ("knot",), _one_knot),
+    "trilinear": Curve(
+        "trilinear", _trilinear, ("intercept", "slope1", "slope2", "slope3"), ("knot1", "knot2"), _two_knots
+    ),
+}
+"""Curves of a fixed form; `polynomial` and `latent_basis` are made by `make_curve`."""
+
+
+def make_curve(name: str, *, random: bool = False, degree: int = 2, times: Sequence[float] = ()) -> Curve:
+    """The curve of this name. `random`: its nonlinear coefficients are random, so that it must be smooth in them.
+
+    polynomial takes its `degree`; latent_basis the `times` between which it is linear.
+    """
+    if name == "polynomial":
+        return Curve(name, _Polynomial(degree), ("intercept", "slope", *(f"power{p}" for p in range(2, degree + 1))))
+    if name == "latent_basis":
+        basis = _LatentBasis(tuple(float(t) for t in times))
+        inner = tuple(f"basis[{t:g}]" for t in basis.times[1:-1])
+        return Curve(name, basis, ("intercept", "change"), inner, basis.candidates if inner else None)
+    curve = CURVES[name]
+    if random and name == "bilinear":
+        return Curve(name, _smooth_bilinear, curve.factors, curve.nonlinear, curve.candidates)
+    return curve
+
+
+def known_curves() -> list[str]:
+    """Names that a formula may call."""
+    return sorted([*CURVES, "polynomial", "latent_basis"])
+
+
+def register_curve(
+    name: str,
+    function: Function,
+    factors: Sequence[str],
+    *,
+    nonlinear: Sequence[str] = (),
+    candidates: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> None:
+    """Make `name(time)` a growth curve.
+
+    `function(t, *coefficients)` is written in `jax.numpy`, linear in the coefficients named in `factors`;
+    `candidates(times)` gives starting values of the nonlinear ones, (candidate, nonlinear). A curve without `factors`
+    whose name is taken is an error.
+    """
+    if not name.isidentifier() or name in (*CURVES, "polynomial", "latent_basis"):
+        raise OptionError(f"{name!r} cannot name a growth curve: it is no identifier, or it is taken")
+    if not factors:
+        raise OptionError(f"curve {name!r} needs at least one growth factor that enters linearly")
+    if nonlinear and candidates is None:
+        raise OptionError(f"curve {name!r} has nonlinear coefficients: give candidates=, a function of the times")
+    CURVES[name] = Curve(name, function, tuple(factors), tuple(nonlinear), candidates)
