@@ -19,21 +19,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.families._small import cholesky, solve_lower
+from mixstat.families.growth.algebra import cholesky, solve_lower
 
 if TYPE_CHECKING:
-    from mixstat.families.growth import Growth, Occasions
+    from mixstat.families.growth.family import Growth
+    from mixstat.families.growth.form import Occasions
 
 Array = Any
-
-
-class Roles(NamedTuple):
-    """Places of predictors by what they do; `sigma` is the log standard deviation of iid residuals, else -1."""
-
-    linear: tuple[int, ...]
-    moving: tuple[int, ...]
-    entries: tuple[int, ...]
-    sigma: int
 
 
 class _Moved(NamedTuple):
@@ -45,7 +37,7 @@ class _Moved(NamedTuple):
 
 
 class _State(NamedTuple):
-    """G (v, v), turned G T (v, u), gamma T'GT (u, u), h (u,), weight A (u, u), half L^-1 of M = L L' (q, q); by subject."""
+    """By subject: G (v, v), turned G T (v, u), gamma T'GT (u, u), h (u,), weight A (u, u), half L^-1 of M (q, q)."""
 
     gram: Array
     turned: Array
@@ -133,7 +125,7 @@ class _Turn(NamedTuple):
     def of(cls, family: "Growth", eta: Array) -> "_Turn":
         """The entries of C are constant: those of the first subject are everybody's."""
         roles, places, pairs = family.roles, family.random_places, family.pairs
-        size = family.vectors
+        size = 1 + len(family.basis_names)
         entries = eta[_index(roles.entries), 0]
         on_diagonal = np.array([j == i for j, i in pairs], dtype=bool)
         value = jnp.where(on_diagonal, jnp.exp(entries), entries)

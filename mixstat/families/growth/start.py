@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from mixstat.families.growth import Growth, Occasions
+    from mixstat.families.growth.family import Growth
+    from mixstat.families.growth.form import Occasions
 
 SHARE = 0.5
 """Share of the pooled residual variance that starts as residual, the rest as random coefficients."""
