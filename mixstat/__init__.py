@@ -5,11 +5,13 @@ from mixstat.core.family import Family, Parameter, Tails
 from mixstat.estimators.class_number_tests import bootstrap_lrt, vuong_test
 from mixstat.estimators.comparing import compare, plot_confusion, plot_criteria
 from mixstat.estimators.extras import Noise, PointMass
+from mixstat.estimators.forest import CovariateForest
 from mixstat.estimators.growth import GrowthCurve
 from mixstat.estimators.joint import Joint
 from mixstat.estimators.methods.persistence import load
 from mixstat.estimators.methods.testing import likelihood_ratio_test
 from mixstat.estimators.mixture import MixtureOfExperts
+from mixstat.estimators.penalty_path import penalty_path
 from mixstat.estimators.pooling import pool
 from mixstat.estimators.regression import Regression
 from mixstat.estimators.selection import select
@@ -22,7 +24,7 @@ from mixstat.exceptions import (
     OptionError,
     UnseenLevelError,
 )
-from mixstat.families.curves import register_curve
+from mixstat.families.growth.curves import register_curve
 from mixstat.formula import register_transform, wide_to_long
 from mixstat.studies import Study
 
@@ -31,6 +33,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CollinearityWarning",
     "ConvergenceWarning",
+    "CovariateForest",
     "DataError",
     "Family",
     "FormulaError",
@@ -51,6 +54,7 @@ __all__ = [
     "datasets",
     "likelihood_ratio_test",
     "load",
+    "penalty_path",
     "plot_confusion",
     "plot_criteria",
     "pool",

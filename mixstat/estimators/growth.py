@@ -9,7 +9,7 @@ from mixstat.estimators.model.checks import boolean, choice, column_name, intege
 from mixstat.estimators.model.occasions import RANDOM, SCALE, TIME, VARYING
 from mixstat.estimators.model.plan import OutcomePlan, Plan, shared_names, split_gates
 from mixstat.exceptions import FormulaError, OptionError
-from mixstat.families.curves import Curve, known_curves, make_curve
+from mixstat.families.growth.curves import Curve, known_curves, make_curve
 from mixstat.families.growth import Growth
 from mixstat.fit.options import Options
 from mixstat.formula.growth import GrowthFormula, random_terms, split_curve, time_formula

@@ -47,10 +47,11 @@ class Work(NamedTuple):
 
 
 class Leaf(NamedTuple):
-    """Where units end: the parameters of their model."""
+    """Where units end: the parameters of their model; `failed` where a split was given up as a part had no maximum."""
 
     number: int
     theta: np.ndarray
+    failed: bool = False
 
 
 class Branch(NamedTuple):
@@ -140,18 +141,20 @@ def _scores(problem: Problem, theta: np.ndarray) -> np.ndarray:
 
 def _grow(work: Work, rng: np.random.Generator, fit: _Fit, depth: int, numbers: Iterator[int]) -> Branch | Leaf:
     """The tree below a node; leaves are numbered from left to right."""
-    found = _split(work, rng, fit, depth)
+    found = _split(work, rng, fit, depth) if fit.converged else None
     if found is None:
-        return Leaf(next(numbers), fit.theta)
+        return Leaf(next(numbers), fit.theta, not fit.converged)
     covariate, split, left, right = found
+    if not (left.converged and right.converged):
+        return Leaf(next(numbers), fit.theta, True)
     first = _grow(work, rng, left, depth + 1, numbers)
     return Branch(covariate, split, first, _grow(work, rng, right, depth + 1, numbers))
 
 
 def _split(work: Work, rng: np.random.Generator, fit: _Fit, depth: int) -> tuple[int, Split, _Fit, _Fit] | None:
-    """The covariate of least p-value and its cut, with both parts fitted; None where the node is a leaf."""
+    """The covariate of least p-value and its cut, with the fits of both parts; None where the node is a leaf."""
     options = work.options
-    if depth == options.max_depth or (fit.weight > 0).sum() < 2 * options.min_units or not fit.converged:
+    if depth == options.max_depth or (fit.weight > 0).sum() < 2 * options.min_units:
         return None
     node = make_node(_scores(fit.problem, fit.theta), fit.weight, fit.information)
     for covariate in _ranked(work, rng, node):
@@ -161,7 +164,7 @@ def _split(work: Work, rng: np.random.Generator, fit: _Fit, depth: int) -> tuple
         goes_left = split.goes_left(work.covariates[covariate].values)
         left = _fit(work.problem, np.where(goes_left, fit.weight, 0.0), fit.theta)
         right = _fit(work.problem, np.where(goes_left, 0.0, fit.weight), fit.theta)
-        return (covariate, split, left, right) if left.converged and right.converged else None
+        return covariate, split, left, right
     return None
 
 

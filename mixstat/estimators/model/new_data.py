@@ -87,7 +87,8 @@ def _gather(fitted: Fitted, rows: Materialized, unit: np.ndarray | None, labels:
 
 def _responses(fitted: Fitted, rows: Materialized, gathered: Gathered | None) -> dict[str, ResponseData]:
     slots = by_key(fitted.assembled.stacks)
-    responses: list[Response | None] = list(rows.responses or [None] * len(fitted.plan.outcomes))
+    unknown: list[Response | None] = [None] * len(fitted.plan.outcomes)
+    responses = rows.responses or unknown
     found = {}
     for outcome, response in zip(fitted.plan.outcomes, responses, strict=True):
         family = slots[outcome.key].family

@@ -10,9 +10,9 @@ from mixstat.estimators.model.plan import GATE, OutcomePlan, Plan
 from mixstat.estimators.model.responses import ResponseData
 from mixstat.estimators.model.units import first_rows, require_constant
 from mixstat.exceptions import DataError
-from mixstat.families.curves import make_curve
 from mixstat.families.growth import Growth
 from mixstat.families.growth import Occasions as Fields
+from mixstat.families.growth.curves import make_curve
 from mixstat.formula import Materialized, Matrix, Response
 
 TIME, VARYING, RANDOM, SCALE = "time", "varying", "random", "scale"
