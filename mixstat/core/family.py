@@ -59,11 +59,13 @@ class Tails(NamedTuple):
 class Natural(NamedTuple):
     """Constant predictors that tables show on another scale, all of them together (a covariance, not its factor).
 
-    `parameters` are their places in `Family.parameters`; `to` (P,) -> (P,) is written in jax.numpy, `back` its inverse.
+    `parameters` are their places in `Family.parameters`; `to` (P,) -> (P,), its derivative `slope` (P,) -> (P, P) and
+    its inverse `back` are numpy.
     """
 
     parameters: tuple[int, ...]
-    to: Callable[[Array], Array]
+    to: Callable[[np.ndarray], np.ndarray]
+    slope: Callable[[np.ndarray], np.ndarray]
     back: Callable[[np.ndarray], np.ndarray]
 
 

@@ -7,12 +7,10 @@ a log standard deviation. Covariances follow by the derivative (delta method).
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from mixstat.core.family import Natural
 from mixstat.core.mixture import Mixture
-from mixstat.fit.precision import double
 
 
 class _Place(NamedTuple):
@@ -37,21 +35,19 @@ def has_natural(mixture: Mixture) -> bool:
     return any(True for _ in _places(mixture))
 
 
-@double
 def shown(mixture: Mixture, phi: np.ndarray) -> np.ndarray:
     """Coefficients (phi,) as tables show them."""
     result = phi.copy()
     for place, natural in _places(mixture):
-        result[place] = np.asarray(natural.to(phi[place]))
+        result[place] = natural.to(phi[place])
     return result
 
 
-@double
 def slope(mixture: Mixture, phi: np.ndarray) -> np.ndarray:
     """Derivative of `shown`, (phi, phi)."""
     result = np.eye(len(phi))
     for place, natural in _places(mixture):
-        result[np.ix_(place, place)] = np.asarray(jax.jacfwd(natural.to)(phi[place]))
+        result[np.ix_(place, place)] = natural.slope(phi[place])
     return result
 
 

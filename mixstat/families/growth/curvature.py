@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mixstat.families.growth.form import Occasions
 
 Array = Any
+UNROLLED = 2
 
 
 class _Moved(NamedTuple):
@@ -101,15 +102,23 @@ def _moved(function: Callable[[Array], tuple[Array, Array]], at: Array) -> _Move
         none = jnp.zeros((0, *gram.shape)), jnp.zeros((0, *log_residual.shape))
         return _Moved((gram, log_residual), none, jax.tree.map(lambda x: jnp.zeros((0, *x.shape)), none))
     directions = jnp.eye(count)[:, :, None] * jnp.ones_like(at)
+    over = _unrolled if count <= UNROLLED else jax.vmap
 
-    def push(x: Array, direction: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        return jax.jvp(function, (x,), (direction,))
+    def push(x: Array, direction: Array) -> tuple[Array, Array]:
+        return jax.jvp(function, (x,), (direction,))[1]
 
-    value, first = jax.vmap(lambda d: push(at, d), out_axes=(None, 0))(directions)
-    second = jax.vmap(lambda e: jax.vmap(lambda d: jax.jvp(lambda x: push(x, d)[1], (at,), (e,))[1])(directions))(
-        directions
-    )
-    return _Moved(value, first, second)
+    first = over(lambda d: push(at, d))(directions)
+    second = over(lambda e: over(lambda d: jax.jvp(lambda x: push(x, d), (at,), (e,))[1])(directions))(directions)
+    return _Moved(function(at), first, second)
+
+
+def _unrolled(function: Callable[[Array], Any]) -> Callable[[Array], Any]:
+    """`jax.vmap` over few directions, which compiles faster."""
+
+    def over(directions: Array) -> Any:
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *[function(d) for d in directions])
+
+    return over
 
 
 class _Turn(NamedTuple):

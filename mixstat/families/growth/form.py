@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 
 from mixstat.core.family import Family, Natural, Parameter
 from mixstat.families.growth.curves import Curve
 from mixstat.families.growth.residuals import RESIDUALS, Residual
+from mixstat.families.growth.shown import covariance, exponential
 
 Array = Any
 COVARIANCE = "random_covariance"
@@ -123,26 +123,12 @@ class GrowthForm(Family):
     def natural(self) -> tuple[Natural, ...]:
         """Covariances instead of Cholesky factors, variances and rates instead of their logs."""
         entries, size = self.roles.entries, len(self.parameters)
-        shown = [Natural(entries, self._covariances, self._factors)] if entries else []
+        shown = [covariance(entries, self.pairs, len(self.random))] if entries else []
         first = size - len(self.residual_parameters)
         rest = size - len(self.structure.parameters)
         if self.levels or not self.scale_columns:
-            shown.append(Natural(tuple(range(first, rest)), lambda v: jnp.exp(2.0 * v), lambda v: 0.5 * np.log(v)))
-        return (*shown, Natural(tuple(range(rest, size)), jnp.exp, np.log)) if rest < size else tuple(shown)
-
-    def _covariances(self, entries: Array) -> Array:
-        factor = self.factor(list(entries))
-        full = [
-            [sum(factor[j][m] * factor[i][m] for m in range(i + 1)) for i in range(j + 1)] for j in range(len(factor))
-        ]
-        return jnp.stack([full[j][i] for j, i in self.pairs])
-
-    def _factors(self, covariances: np.ndarray) -> np.ndarray:
-        matrix = np.zeros((len(self.random),) * 2)
-        for (j, i), value in zip(self.pairs, covariances, strict=True):
-            matrix[j, i] = matrix[i, j] = value
-        lower = np.linalg.cholesky(matrix)
-        return np.array([np.log(lower[j, i]) if i == j else lower[j, i] for j, i in self.pairs])
+            shown.append(exponential(tuple(range(first, rest)), 2.0))
+        return (*shown, exponential(tuple(range(rest, size)), 1.0)) if rest < size else tuple(shown)
 
     def factor(self, entries: Sequence[Array]) -> list[list[Array]]:
         """C as rows, from its entries with log diagonal."""

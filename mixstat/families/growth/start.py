@@ -1,8 +1,13 @@
 """Where a growth model may begin: pooled least squares over a grid of nonlinear coefficients, on the host."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+
+from mixstat.families.growth.curves import Curve
 
 if TYPE_CHECKING:
     from mixstat.families.growth.family import Growth
@@ -75,26 +80,30 @@ def _least_squares(columns: np.ndarray, y: np.ndarray, seen: np.ndarray) -> tupl
 
 def _columns(family: "Growth", at: "Occasions", nonlinear: np.ndarray) -> np.ndarray:
     """(factor and covariate, occasion, subject)."""
-    parts: list[Any] = [at.columns[c] for c in family.fixed]
-    if family.curve is not None:
-        count = len(family.curve.factors)
-        for index in range(count):
-            unit = np.concatenate([np.eye(count)[index], nonlinear])
-            constants = [np.full(1, value) for value in unit]
-            parts.insert(index, np.asarray(family.curve.mean(at.time, constants), dtype=float) + 0.0 * at.time)
-    return np.array(parts).reshape(-1, *at.y.shape)
+    fixed = np.array([at.columns[c] for c in family.fixed]).reshape(-1, *at.y.shape)
+    if family.curve is None:
+        return fixed
+    count = len(family.curve.factors)
+    loadings = curve_loadings(family.curve, at.time, np.concatenate([np.zeros(count), nonlinear]))
+    return np.concatenate([np.asarray(loadings)[:count], fixed])
 
 
 def _loadings(family: "Growth", at: "Occasions", coefficients: np.ndarray) -> list[np.ndarray]:
-    constants = [np.full(1, value) for value in coefficients]
-    result = []
-    for name in family.random:
-        if isinstance(name, str) and family.curve is not None:
-            index = family.coefficients.index(name)
-            result.append(np.asarray(family.curve.loading(at.time, constants, index)) + 0.0 * at.time)
-        elif isinstance(name, int):
-            result.append(at.columns[name])
-    return result
+    """Of the random coefficients, (occasion, subject) each."""
+    of_curve = None
+    if family.curve is not None:
+        of_curve = np.asarray(curve_loadings(family.curve, at.time, coefficients))
+    return [
+        at.columns[name] if of_curve is None or not isinstance(name, str) else of_curve[family.coefficients.index(name)]
+        for name in family.random
+    ]
+
+
+@partial(jax.jit, static_argnums=0)
+def curve_loadings(curve: Curve, time: Any, coefficients: Any) -> Any:
+    """Derivatives of a curve by all its (constant) coefficients, (coefficient, occasion, subject)."""
+    values = [c * jnp.ones_like(time[0]) for c in coefficients]
+    return jnp.stack([curve.loading(time, values, index) for index in range(len(values))])
 
 
 def _residual(family: "Growth", at: "Occasions", log_sigma: float, variance: float) -> np.ndarray:
