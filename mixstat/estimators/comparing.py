@@ -1,5 +1,6 @@
 """Comparing fits: tables side by side, and how their classes correspond."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,9 @@ def compare(models: Models, *, stars: bool = False, standard_errors: str = "belo
     Numbers of experts, families and terms may differ; a coefficient that a model lacks leaves a blank. Experts are
     matched by number. See `Comparison` for the options.
     """
-    fits = [Fit(name, model.tidy(), _statistics(model)) for name, model in _named(models)]
+    named = _named(models)
+    _warn_of_responses(named)
+    fits = [Fit(name, model.tidy(), _statistics(model)) for name, model in named]
     return Comparison(fits, stars=stars, standard_errors=standard_errors, digits=digits)
 
 
@@ -41,6 +44,22 @@ def _named(models: Models) -> list[tuple[str, MixtureEstimator]]:
     if len({name for name, _ in pairs}) < len(pairs):
         raise OptionError(f"compare needs distinct names, got {[name for name, _ in pairs]}")
     return pairs
+
+
+def _warn_of_responses(named: list[tuple[str, MixtureEstimator]]) -> None:
+    """Likelihoods of different responses do not compare (covariates modelled jointly are responses as well)."""
+    found = {name: tuple(dict.fromkeys(_responses(model))) for name, model in named}
+    if len({frozenset(responses) for responses in found.values()}) > 1:
+        listed = "; ".join(f"{name}: {', '.join(responses)}" for name, responses in found.items())
+        warnings.warn(
+            f"log-likelihood, AIC and BIC do not compare: the models have different responses ({listed})",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _responses(model: MixtureEstimator) -> list[str]:
+    return [name for stacked in model.fitted_.assembled.stacks[0] for slot in stacked for name in slot.responses]
 
 
 def _statistics(model: MixtureEstimator) -> dict[str, Any]:

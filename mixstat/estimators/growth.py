@@ -8,14 +8,16 @@ from mixstat.estimators.base import MixtureEstimator
 from mixstat.estimators.model.checks import boolean, choice, column_name, integer, number, verbosity
 from mixstat.estimators.model.occasions import RANDOM, SCALE, TIME, VARYING
 from mixstat.estimators.model.plan import OutcomePlan, Plan, shared_names, split_gates
+from mixstat.estimators.regression import Regression
 from mixstat.exceptions import FormulaError, OptionError
-from mixstat.families.growth.curves import Curve, known_curves, make_curve
 from mixstat.families.growth import Growth
+from mixstat.families.growth.curves import Curve, known_curves, make_curve
 from mixstat.fit.options import Options
 from mixstat.formula.growth import GrowthFormula, random_terms, split_curve, time_formula
 from mixstat.formula.lexer import sides
 
 RESIDUALS = ("iid", "occasion", "ar1", "brownian")
+COVARIATES = ("fixed", "joint")
 CONSTANT = (
     "kappa",
     "random_covariance",
@@ -49,7 +51,10 @@ class GrowthCurve(MixtureEstimator):
     random_knot : bool
         Whether the curve's knots or rates are random too, by expansion around the class's own.
     random_covariance : {"full", "diagonal"}
-    covariates : {"fixed"}
+    covariates : {"fixed", "joint"}
+        "fixed": the response given the covariates of `between`. "joint": these are normal in each class, with means and
+        covariances of its own, so that they inform membership and the likelihood holds their density (the convention of
+        nlpsem and Mplus; not comparable with "fixed").
     residual : str
         "iid"; "occasion" (a variance each common time); "ar1" or "brownian", in continuous time, beside iid noise; or a
         one-sided formula of the log standard deviation.
@@ -106,9 +111,9 @@ class GrowthCurve(MixtureEstimator):
         return Growth()
 
     @property
-    def experts(self) -> list["GrowthCurve"]:
-        """Outcomes of one unit: this one alone."""
-        return [self]
+    def experts(self) -> list[Any]:
+        """Outcomes of one unit: this one, and its covariates if they are modelled jointly."""
+        return [self] if choice("covariates", self.covariates, COVARIATES) == "fixed" else [self, _covariates(self)]
 
     def _representative(self) -> "GrowthCurve":
         return self
@@ -118,7 +123,8 @@ class GrowthCurve(MixtureEstimator):
         plain, gate = split_gates([str(main)], None)
         if gate is not None:
             raise FormulaError(f"{main!r} names a gate after '|', but one class alone has none; use MixtureOfExperts")
-        return Plan(((self._plan_outcome("0.0", plain[0]),),), (1,), None, 0.0, 0.0)
+        others = [o._plan_outcome(f"0.{i}", o.formula) for i, o in enumerate(self.experts[1:], start=1)]
+        return Plan(((self._plan_outcome("0.0", plain[0]), *others),), (1,), None, 0.0, 0.0)
 
     def _plan_outcome(self, key: str, formula: str) -> OutcomePlan:
         return plan_growth(key, self, formula)
@@ -140,7 +146,7 @@ def plan_growth(key: str, model: GrowthCurve, source: str) -> OutcomePlan:
     """Formulas and family of a growth curve. Occasion-level columns are bound to the family once the data are read."""
     if not isinstance(source, str):
         raise FormulaError(f"formula must be a text such as 'math ~ bilinear(grade)', got {type(source).__name__}")
-    choice("covariates", model.covariates, ("fixed",))
+    choice("covariates", model.covariates, COVARIATES)
     written = split_curve(source, known_curves())
     curve = _curve(model, written)
     occasions = _occasion_formulas(model, written, curve)
@@ -246,6 +252,20 @@ def _between(model: GrowthCurve, curve: Curve | None, expands: bool) -> tuple[st
     if expands:
         return f"0 + {_right(model.between)}", parts | dict.fromkeys(curve.coefficients, "~ 1")
     return _right(model.between), parts | dict.fromkeys(curve.nonlinear, "~ 1")
+
+
+def _covariates(model: GrowthCurve) -> Regression:
+    """The covariates of `between` as a further outcome of the subject."""
+    tokens = sides(f"~ {_right(model.between or '')}").right
+    names = [token.text for token in tokens if token.kind == "name"]
+    if not names or any(token.kind == "call" or token.text not in ("+", *names) for token in tokens):
+        raise OptionError(
+            f"covariates='joint' needs numeric columns joined by '+' in between=, got {model.between!r}; compute "
+            "columns beforehand, or use covariates='fixed'"
+        )
+    if len(names) == 1:
+        return Regression(f"`{names[0]}` ~ 1")
+    return Regression(f"cbind({', '.join(f'`{name}`' for name in names)}) ~ 1", family="multivariate_gaussian")
 
 
 def _right(formula: Any) -> str:

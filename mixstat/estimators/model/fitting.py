@@ -10,7 +10,7 @@ from mixstat.estimators.extras import extra_densities
 from mixstat.estimators.model.assembly import Assembled, assemble, replace_responses, to_data
 from mixstat.estimators.model.columns import Columns
 from mixstat.estimators.model.diagnosis import collinear, diagnose, require_enough, require_variation, warn_of_collinear
-from mixstat.estimators.model.occasions import Gathered, bind, encode, gather
+from mixstat.estimators.model.occasions import Gathered, bind, covariate_response, encode, gather
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.responses import ResponseData, bind_family, distinct, encode_response, redrawn
 from mixstat.estimators.model.sample import Sample, gate_values, known_classes, take_sample
@@ -56,7 +56,8 @@ def prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
     sample = take_sample(materialized, request.unit, request.cluster, sample_weight)
     gathered = None
     if plan.repeated and sample.unit is not None and sample.unit_labels is not None:
-        gathered, sample = gather(plan, materialized, sample.unit, sample.unit_labels), sample._replace(repeated=True)
+        gathered = gather(plan, materialized, sample.unit, sample.unit_labels)
+        sample = sample._replace(repeated=True, seen=gathered.seen(plan))
     responses = _responses(request, materialized, gathered)
     materialized = gathered.subjects if gathered else materialized
     columns = Columns(materialized)
@@ -122,6 +123,7 @@ def _responses(request: Request, rows: Materialized, gathered: Gathered | None) 
         if gathered and outcome.family.repeated:
             responses[outcome.key] = encode(outcome, bind(outcome, rows, response), gathered, response)
         else:
+            response = covariate_response(response.names, gathered) if gathered else response
             responses[outcome.key] = encode_response(bind_family(outcome.family, response), response, atoms)
     for outcome in request.plan.outcomes:
         first = f"0.{outcome.key.split('.')[1]}"

@@ -55,7 +55,8 @@ def _of_experts(plan: Plan, stacks: Stacks, columns: Columns, dropped: set[str])
         for _ in range(copies):
             expert += 1
             for slot in (slot for slots in template for slot in slots):
-                yield from _of_slot(slot, expert, plan.has_several_outcomes, columns, dropped)
+                several = plan.has_several_outcomes and not slot.family.repeated
+                yield from _of_slot(slot, expert, several, columns, dropped)
 
 
 def _of_slot(slot: Slot, expert: int, several: bool, columns: Columns, dropped: set[str]) -> Iterator[Coefficient]:

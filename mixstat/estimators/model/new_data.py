@@ -1,6 +1,7 @@
 """New data: from a table to the arrays that a fitted mixture is applied to, and its probabilities there."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from mixstat.core.design import Data
 from mixstat.estimators.extras import extra_densities
 from mixstat.estimators.model.assembly import to_data
-from mixstat.estimators.model.occasions import Gathered, Grid, encode, gather
+from mixstat.estimators.model.occasions import Gathered, Grid, covariate_response, encode, gather
 from mixstat.estimators.model.responses import ResponseData, distinct, encode_response
 from mixstat.estimators.model.sample import gate_values
 from mixstat.estimators.model.slots import by_key
@@ -69,12 +70,21 @@ def read(fitted: Fitted, table: Any, *, response: bool, by_unit: bool) -> NewDat
 
 
 def _materialize(fitted: Fitted, table: Any, response: bool, grouped: str | None) -> Materialized:
-    """Rows of a repeated response that is missing tell nothing, and are left out as in fit; all else must be there."""
+    """A repeated response may be missing: such rows tell nothing, but keep their place. All else must be there."""
     variables = [grouped] if grouped else []
     if not (response and fitted.plan.repeated):
         return fitted.schema.transform(table, response=response, variables=variables)
-    fitted.schema.transform(table, variables=variables)
-    return fitted.schema.transform(table, response=True, variables=variables, missing="drop")
+    rows = fitted.schema.transform(table, variables=variables)
+    seen = fitted.schema.transform(table, response=True, variables=variables, missing="drop")
+    found = [replace(known, values=_spread(known.values, seen.kept, len(rows.kept))) for known in seen.responses or []]
+    return replace(rows, responses=found)
+
+
+def _spread(values: np.ndarray, kept: np.ndarray, rows: int) -> np.ndarray:
+    """Values (kept row, ...) among all rows, NaN elsewhere."""
+    spread = np.full((rows, *values.shape[1:]), np.nan)
+    spread[kept] = values
+    return spread
 
 
 def _gather(fitted: Fitted, rows: Materialized, unit: np.ndarray | None, labels: np.ndarray | None) -> Gathered | None:
@@ -94,6 +104,9 @@ def _responses(fitted: Fitted, rows: Materialized, gathered: Gathered | None) ->
         family = slots[outcome.key].family
         if gathered and isinstance(family, Growth):
             found[outcome.key] = encode(outcome, family, gathered, response)
+        elif gathered:
+            known = covariate_response(slots[outcome.key].responses, gathered)
+            found[outcome.key] = encode_response(family, known, fitted.atoms)
         elif response is not None:
             found[outcome.key] = encode_response(family, response, fitted.atoms)
     return found
@@ -120,9 +133,17 @@ def gate_of(fitted: Fitted, table: Any) -> np.ndarray:
     return gate_probability(fitted.assembled.mixture, fitted.phi, new.data)
 
 
-def row_gate(fitted: Fitted, new: NewData) -> np.ndarray:
-    """pi (row, class) from each row's own gate covariates; `new` is read without units."""
+def class_probability(fitted: Fitted, new: NewData) -> np.ndarray:
+    """Class probabilities (design row, class) before a response is seen: the gate's, or where covariates are modelled
+    with the response, given these as well. `new` is read without the response."""
+    if fitted.plan.repeated and fitted.plan.has_several_outcomes:
+        return posterior(fitted, new).responsibility
     return gate_probability(fitted.assembled.mixture, fitted.phi, new.data)
+
+
+def row_gate(fitted: Fitted, new: NewData) -> np.ndarray:
+    """Class probabilities (row, class) from each row's own covariates; `new` is read without units."""
+    return class_probability(fitted, new)
 
 
 def row_responsibilities(fitted: Fitted, table: Any) -> np.ndarray:

@@ -47,6 +47,12 @@ class Gathered(NamedTuple):
     rows: Materialized
     grid: Grid
 
+    def seen(self, plan: Plan) -> np.ndarray:
+        """(row,) whether the repeated response was observed."""
+        pairs = zip(plan.outcomes, self.rows.responses or [], strict=True)
+        found = [~np.isnan(response.values) for outcome, response in pairs if outcome.family.repeated]
+        return np.logical_or.reduce(found)
+
 
 def gather(plan: Plan, rows: Materialized, unit: np.ndarray, labels: np.ndarray) -> Gathered:
     """Subjects of a long table. What acts on subjects must not vary inside one; occasions are sorted by time."""
@@ -174,15 +180,10 @@ def _column(outcome: OutcomePlan, family: Growth, rows: Materialized, name: str,
     return (times == float(name)).astype(float) if name in {f"{v:g}" for v in levels} else np.zeros(len(times))
 
 
-def subject_response(response: Response, gathered: Gathered, labels: np.ndarray) -> Response:
-    """A response measured once a subject (a covariate modelled jointly), from the long table."""
-    unit = gathered.grid.subject
-    values = np.where(np.isnan(response.values), np.inf, response.values)
-    first = require_constant(values, unit, labels, list(response.names), "covariate")
-    first = np.where(np.isinf(first), np.nan, first)
-    return replace(response, values=first[:, 0] if response.values.ndim == 1 else first)
-
-
-def names_of(outcomes: Sequence[OutcomePlan]) -> list[str]:
-    """Formulas of repeated outcomes, as users wrote them."""
-    return [outcome.shown for outcome in outcomes if outcome.family.repeated]
+def covariate_response(names: Sequence[str], gathered: Gathered) -> Response:
+    """Covariates of subjects that are modelled jointly with the growth response, from their columns in its formulas."""
+    known = {name: m.values[:, i] for m in gathered.subjects.matrices.values() for i, name in enumerate(m.names)}
+    values = np.stack([known[name] for name in names], axis=1)
+    return (
+        Response("vector", tuple(names), values) if len(names) > 1 else Response("numeric", tuple(names), values[:, 0])
+    )

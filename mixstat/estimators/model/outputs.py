@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mixstat.estimators.model.new_data import NewData, read
+from mixstat.estimators.model.new_data import NewData, class_probability, read
 from mixstat.estimators.model.slots import Slot
 from mixstat.estimators.model.state import Fitted
 from mixstat.formula.frame import Table
-from mixstat.inference.prediction import gate_probability, row_means, row_predictors
+from mixstat.inference.prediction import row_means, row_predictors
 
 
 class Means(NamedTuple):
@@ -63,7 +63,8 @@ def class_means(fitted: Fitted, new: NewData) -> list[Means]:
         for extra, state in zip(fitted.extras, fitted.extra_states, strict=True):
             constant = extra.mean(state, index, slot.family)
             parts[index].append(np.broadcast_to(constant, (new.rows, 1, len(constant))))
-    return [Means(slot, np.concatenate(part, axis=1)) for slot, part in zip(slots, parts, strict=True)]
+    found = [Means(slot, np.concatenate(part, axis=1)) for slot, part in zip(slots, parts, strict=True)]
+    return [means for means in found if not is_covariate(fitted, means.slot)]
 
 
 def simulate(fitted: Fitted, table: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -75,7 +76,13 @@ def simulate(fitted: Fitted, table: Any, rng: np.random.Generator) -> dict[str, 
             new.grid.gather(values.T)[:, None] if slot.family.repeated else values[new.grid.subject]
             for slot, values in zip(slots, draws, strict=True)
         ]
-    return {name: column for slot, values in zip(slots, draws, strict=True) for name, column in _named(slot, values)}
+    wanted = [(s, values) for s, values in zip(slots, draws, strict=True) if not is_covariate(fitted, s)]
+    return {name: column for slot, values in wanted for name, column in _named(slot, values)}
+
+
+def is_covariate(fitted: Fitted, slot: Slot) -> bool:
+    """Whether an outcome is a covariate of subjects that is modelled jointly with their growth."""
+    return fitted.plan.repeated and not slot.family.repeated
 
 
 def _drawn(slot: Slot, new: NewData) -> int:
@@ -86,8 +93,8 @@ def _drawn(slot: Slot, new: NewData) -> int:
 
 
 def draw(fitted: Fitted, new: NewData, rng: np.random.Generator) -> list[np.ndarray]:
-    """One draw of every distinct response, (row, dimension), categories as codes."""
-    chosen = _draw_classes(gate_probability(fitted.assembled.mixture, fitted.phi, new.data), rng)
+    """One draw of every distinct response, (row, dimension), categories as codes; covariates modelled jointly stay."""
+    chosen = _draw_classes(class_probability(fitted, new), rng)
     chosen = chosen if new.data.unit is None else chosen[new.data.unit]
     slots = _first_slots(fitted)
     draws = [np.zeros((len(chosen), _drawn(slot, new))) for slot in slots]
@@ -95,6 +102,9 @@ def draw(fitted: Fitted, new: NewData, rng: np.random.Generator) -> list[np.ndar
     first = np.cumsum([0, *fitted.plan.copies])
     for place in _places(fitted):
         eta = predictors[place.group][place.outcome][:, place.item]
+        if is_covariate(fitted, place.slot) and new.responses is not None:
+            draws[place.response][:] = new.responses[place.slot.plan.key].values.T
+            continue
         for copy in range(fitted.plan.copies[place.group]):
             rows = np.flatnonzero(chosen == first[place.group] + copy)
             draws[place.response][rows] = _draw(place.slot, rng, eta[copy][:, rows], new, rows)

@@ -50,7 +50,7 @@ def facts_of(fitted: Fitted) -> dict[str, Any]:
     bic = criteria.bic(log_likelihood, parameters, units)
     return {
         "n_units": units,
-        "n_rows": int((fitted.sample.row_weight > 0).sum()),
+        "n_rows": fitted.sample.n_rows,
         "n_experts": fitted.assembled.mixture.experts,
         "log_likelihood": log_likelihood,
         "n_parameters": parameters,
@@ -136,6 +136,11 @@ def _notes(fitted: Fitted) -> list[str]:
     linked = [f"{name} ({link})" for name, link in links.items() if link != "identity"]
     if linked:
         notes.append(f"coefficients are on the scale of the link: {', '.join(linked)}")
+    if fitted.plan.repeated and fitted.plan.has_several_outcomes:
+        notes.append(
+            "covariates of the growth factors are modelled jointly: they inform membership, and the log-likelihood "
+            "holds their density (not comparable with covariates='fixed')"
+        )
     for index, extra in enumerate(fitted.extras):
         notes.append(f"class {fitted.assembled.mixture.experts + index + 1} is {extra.name} (no parameters)")
     if fitted.dropped:

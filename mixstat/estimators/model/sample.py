@@ -22,6 +22,13 @@ class Sample(NamedTuple):
     n_given: int
     n_dropped: int
     repeated: bool = False  # rows are occasions, and units the rows of the design
+    seen: np.ndarray | None = None  # (row,) whether a repeated response was observed
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of positive weight whose response was observed."""
+        used = self.row_weight > 0
+        return int((used if self.seen is None else used & self.seen).sum())
 
     @property
     def design_weight(self) -> np.ndarray:
