@@ -70,7 +70,7 @@ def _run(model: Model, search: Search, rng: np.random.Generator, start: np.ndarr
     options, units = search.options, len(model.data.weight)
     if model.mixture.classes == 1 or start is not None:
         search.begin(*_given(search.problem, model.data, start))
-    elif units > options.screen_above:
+    elif units * _occasions(model) > options.screen_above:
         return _screen(model, search, rng)
     else:
         search.begin_all(model.data, rng)
@@ -78,6 +78,13 @@ def _run(model: Model, search: Search, rng: np.random.Generator, start: np.ndarr
         return search.table()
     search.carry(options.carried(units * search.problem.ties.size))
     return search.table()
+
+
+def _occasions(model: Model) -> int:
+    """Most observations of a row of the design: 1, or those of a subject with repeated measurements."""
+    outcomes = [outcome for group in model.mixture.groups for outcome in group.outcomes]
+    repeated = [o.family.drawn(model.data.responses[o.data][0]) for o in outcomes if o.family.repeated]
+    return max(repeated, default=1)
 
 
 def _given(problem: Problem, data: Data, start: np.ndarray | None) -> tuple[str, np.ndarray]:
@@ -96,7 +103,8 @@ def _screen(model: Model, search: Search, rng: np.random.Generator) -> tuple[Sta
     """
     options = search.options
     alive = np.flatnonzero(model.data.weight > 0)
-    units = np.sort(rng.permutation(alive)[: options.screen_units])
+    size = options.screen_units if _occasions(model) == 1 else options.screen_subjects
+    units = np.sort(rng.permutation(alive)[:size])
     part = model.data.take(units)
     ratio = model.data.weight.sum() / part.weight.sum()
     old = model.penalty

@@ -22,8 +22,10 @@ class Options:
     short_tol: float = 1e-2
     """unless one gains less than this in log-likelihood."""
     screen_above: int = 20_000
-    """Above this number of units, starts are run on a random subset of `screen_units`."""
+    """Above this number of observations, starts are run on a random subset of `screen_units` (of subjects with repeated
+    measurements `screen_subjects`)."""
     screen_units: int = 5_000
+    screen_subjects: int = 1_500
     carry_large: int = 3
     """Candidates followed to a maximum where units x parameters exceeds `large`; else half of the starts."""
     large: int = 2_000_000

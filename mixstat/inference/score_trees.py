@@ -23,6 +23,10 @@ from mixstat.inference.score_splits import Covariate, Instability, Node, Split, 
 TOLERANCE = 1e-4
 """Newton decrement of a node before its last step: a hundredth of a standard error, which that step squares."""
 
+FAR = 50.0
+"""How far a part's estimate may be from its parent's, d' I d with a unit's mean information: scales that shrink to a
+point and probabilities that separate lie beyond."""
+
 
 class Options(NamedTuple):
     """How trees are grown; `alpha` bounds the least p-value of a split times the number of covariates looked at."""
@@ -145,10 +149,16 @@ def _grow(work: Work, rng: np.random.Generator, fit: _Fit, depth: int, numbers: 
     if found is None:
         return Leaf(next(numbers), fit.theta, not fit.converged)
     covariate, split, left, right = found
-    if not (left.converged and right.converged):
+    if not (_is_sound(fit, left) and _is_sound(fit, right)):
         return Leaf(next(numbers), fit.theta, True)
     first = _grow(work, rng, left, depth + 1, numbers)
     return Branch(covariate, split, first, _grow(work, rng, right, depth + 1, numbers))
+
+
+def _is_sound(parent: _Fit, part: _Fit) -> bool:
+    """Whether a part has a maximum, and not at infinity."""
+    step = part.theta - parent.theta
+    return part.converged and float(step @ parent.information @ step) <= FAR * parent.weight.sum()
 
 
 def _split(work: Work, rng: np.random.Generator, fit: _Fit, depth: int) -> tuple[int, Split, _Fit, _Fit] | None:
