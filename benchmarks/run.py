@@ -11,7 +11,7 @@ from pathlib import Path
 
 from timing import HERE, Row, has_r, scratch, single_thread, table
 
-SCRIPTS = ("gaussian", "starts", "multivariate", "cold", "large", "known", "latent_class", "inference")
+SCRIPTS = ("gaussian", "starts", "multivariate", "cold", "large", "known", "latent_class", "inference", "growth")
 SMALL = {
     "gaussian": ["--n", "3000"],
     "starts": ["--n", "600"],
@@ -21,8 +21,9 @@ SMALL = {
     "known": ["--starts", "1"],
     "latent_class": ["--n", "500", "--starts", "3"],
     "inference": ["--replicates", "10"],
+    "growth": ["--n", "60", "--large", "200"],
 }
-PYTHON = ("mixstat", "jax", "numpy", "scipy", "scikit-learn", "stepmix")
+PYTHON = ("mixstat", "jax", "numpy", "scipy", "scikit-learn", "stepmix", "statsmodels")
 R = ("flexmix", "mclust", "MoEClust", "poLCA")
 BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
 

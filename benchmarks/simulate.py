@@ -67,3 +67,22 @@ def binary_items(n: int, items: int = 10, seed: int = 0) -> pd.DataFrame:
     values = (rng.random((n, items)) < success[label]).astype(float)
     names = [f"item{j + 1}" for j in range(items)]
     return pd.DataFrame(values, columns=names).assign(v1=v[:, 0], v2=v[:, 1])
+
+
+def growth(n: int, seed: int = 0, waves: int = 10) -> pd.DataFrame:
+    """Two bilinear classes of n subjects, individually timed waves, two gate covariates, one within-class covariate."""
+    rng = np.random.default_rng(seed)
+    g1, g2, x = rng.normal(size=(3, n))
+    late = rng.random(n) < 1 / (1 + np.exp(-np.log(1.5) * g1 - np.log(1.7) * g2))
+    time = np.arange(waves) + np.where(
+        np.isin(np.arange(waves), [0, waves - 1]), 0.0, rng.uniform(-0.25, 0.25, (n, waves))
+    )
+    factor = np.linalg.cholesky(np.array([[25.0, 1.5, 1.5], [1.5, 1.0, 0.3], [1.5, 0.3, 1.0]]))
+    eta = np.array([100.0, -5.0, -2.6]) + rng.normal(size=(n, 3)) @ factor.T + x[:, None] * np.array([1.5, 0.3, 0.3])
+    eta[late, 2] -= 0.8
+    knot = np.where(late, 5.5, 3.5)[:, None]
+    mean = eta[:, :1] + eta[:, 1:2] * np.minimum(time, knot) + eta[:, 2:] * np.maximum(time - knot, 0.0)
+    y = mean + rng.normal(size=(n, waves))
+    subjects = {"id": np.arange(n), "g1": g1, "g2": g2, "x": x}
+    rows = {name: np.repeat(values, waves) for name, values in subjects.items()}
+    return pd.DataFrame({**rows, "time": time.ravel(), "y": y.ravel()})
