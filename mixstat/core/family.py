@@ -104,6 +104,11 @@ class Family:
         return 0
 
     @property
+    def kinks(self) -> tuple[int, ...]:
+        """Parameters in whose predictors the density is continuous but not smooth (knots of a broken line)."""
+        return ()
+
+    @property
     def natural(self) -> tuple[Natural, ...]:
         """Groups of constant predictors that tables show on another scale than the predictor's."""
         return ()

@@ -8,16 +8,20 @@ from mixstat.core.design import Data
 from mixstat.core.mixture import Mixture
 from mixstat.fit.em import em, squarem
 from mixstat.fit.initial import from_labels
+from mixstat.fit.linear_algebra import invert
 from mixstat.fit.newton import newton, stationarity
 from mixstat.fit.options import Options
 from mixstat.fit.order import Order
 from mixstat.fit.penalty import Penalty
-from mixstat.fit.problem import Problem
+from mixstat.fit.problem import Evaluation, Problem
 from mixstat.fit.progress import progress
 from mixstat.fit.search import FITTED, GIVEN, Candidate, Search
 from mixstat.fit.solution import Solution, Start
 from mixstat.fit.ties import Ties
 from mixstat.fit.verdict import judge, judge_em
+
+FRACTIONS = (-0.5, -0.3, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.3, 0.5)
+ROUNDS = 6
 
 
 class Model(NamedTuple):
@@ -150,6 +154,8 @@ def _conclude(search: Search, starts: tuple[Start, ...]) -> Solution:
     problem, best = search.problem, search.best()
     if best.optimum >= 0:
         at, decrement, converged, _ = search.optima[best.optimum]
+        if converged:
+            at, decrement, converged = over_kinks(problem, at, decrement, search.options)
     else:
         found = newton(problem, search.order.canonical(best.theta), tol=search.options.tol, max_iter=0)
         at, decrement, converged = found.at, found.decrement, found.converged
@@ -168,6 +174,26 @@ def _conclude(search: Search, starts: tuple[Start, ...]) -> Solution:
         starts,
         best.iterations,
     )
+
+
+def over_kinks(problem: Problem, at: Evaluation, decrement: float, options: Options) -> tuple[Evaluation, float, bool]:
+    """The highest of the many maxima that a likelihood with kinks has near one: (where, decrement, converged).
+
+    From each maximum the kinked parameters are moved by fractions of a standard error, the others with them along the
+    profile; where the objective is higher, Newton goes on.
+    """
+    for _ in range(ROUNDS if len(problem.kinks) else 0):
+        covariance = np.nan_to_num(invert(at.information)[0])
+        moves = [covariance[place] / np.sqrt(max(covariance[place, place], 1e-300)) for place in problem.kinks]
+        trials = [at.theta + step * move for move in moves for step in FRACTIONS]
+        values = [problem.expect(theta).objective for theta in trials]
+        if not max(values) > at.objective + 1e-9 * (1 + abs(at.objective)):
+            break
+        found = newton(problem, trials[int(np.argmax(values))], tol=options.tol, max_iter=options.max_iter)
+        if not (found.converged and found.at.objective > at.objective):
+            break
+        at, decrement = found.at, found.decrement
+    return at, decrement, True
 
 
 def _conclude_em(search: Search, starts: tuple[Start, ...]) -> Solution:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixstat.fit.kinks import find_kinks
 from mixstat.fit.linear_algebra import solve_ascent
 from mixstat.fit.m_step import shortening
 from mixstat.fit.problem import Evaluation, Problem
@@ -41,40 +42,67 @@ def newton(
     """Maximise the objective from `theta` until the decrement is below `tol` with a positive definite information.
 
     After convergence one more full step is taken if it does not fall, so that the gradient is at rounding level.
-    `stop` may end the iteration early, unconverged.
+    `stop` may end the iteration early, unconverged. Parameters at a kink of the likelihood are held there.
     """
+    held = np.zeros(len(theta), dtype=bool)
+    result = _climb(problem, theta, held, tol, max_iter, stop)
+    for _ in range(len(problem.kinks) + 1 if max_iter else 0):
+        if (result.converged and not held.any()) or stop(result.at):
+            break
+        found = find_kinks(problem, result.at)
+        if np.array_equal(found.held, held):
+            break
+        held = found.held
+        again = _climb(problem, found.theta, held, tol, max_iter, stop)
+        result = again._replace(iterations=again.iterations + result.iterations)
+    return result
+
+
+def _climb(
+    problem: Problem,
+    theta: np.ndarray,
+    held: np.ndarray,
+    tol: float,
+    max_iter: int,
+    stop: Callable[[Evaluation], bool],
+) -> NewtonResult:
+    """Newton over the parameters that are not `held` (theta,)."""
     current = problem.evaluate(theta)
     decrement, definite, iteration = np.inf, False, 0
     trail, stretch = [current.objective], 1.0
     for iteration in range(max_iter):
         if stop(current):
             return NewtonResult(current, decrement, iteration, False, definite)
-        step, definite = _step(problem, current)
+        step, definite = _step(problem, current, held)
         decrement = _decrement(current, step)
         shorter = shortening(step, stretch * problem.reach)
         following = _search(problem, current, step * shorter)
         stretch = 2 * stretch if shorter < 1 else 1.0
         if decrement < tol and definite:
-            return _finish(problem, following or current, iteration, tol)
+            return _finish(problem, following or current, held, iteration, tol)
         if following is None:
             break
         current = following
         trail.append(current.objective)
         if len(trail) > STALL and trail[-1] - trail[-1 - STALL] < 1e-7 * (1 + abs(trail[-1])):
             break
-    step, definite = _step(problem, current)
+    step, definite = _step(problem, current, held)
     decrement = _decrement(current, step)
     rounding = 1e-13 * (1 + abs(current.objective))
     return NewtonResult(current, decrement, iteration, definite and decrement < max(tol, rounding), definite)
 
 
-def _finish(problem: Problem, at: Evaluation, iteration: int, tol: float) -> NewtonResult:
-    step, definite = _step(problem, at)
+def _finish(problem: Problem, at: Evaluation, held: np.ndarray, iteration: int, tol: float) -> NewtonResult:
+    step, definite = _step(problem, at, held)
     decrement = _decrement(at, step)
     return NewtonResult(at, decrement, iteration + 1, definite and decrement < tol, definite)
 
 
-def _step(problem: Problem, at: Evaluation) -> tuple[np.ndarray, bool]:
+def _step(problem: Problem, at: Evaluation, held: np.ndarray) -> tuple[np.ndarray, bool]:
+    if held.any():
+        step, free = np.zeros(len(held)), ~held
+        step[free], definite = solve_ascent(at.information[np.ix_(free, free)], at.gradient[free])
+        return step, definite
     step, definite = solve_ascent(at.information, at.gradient)
     if problem.penalty.is_smooth:
         return step, definite

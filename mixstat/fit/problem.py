@@ -10,6 +10,7 @@ import numpy as np
 from mixstat.core.design import BLOCK_ROWS, Data, Design
 from mixstat.core.mixture import Mixture, Pieces, complete_statistics, louis
 from mixstat.fit.information import observed_information
+from mixstat.fit.kinks import kinks_of
 from mixstat.fit.m_step import m_step, reach_of
 from mixstat.fit.penalty import Penalty
 from mixstat.fit.ties import Ties
@@ -46,6 +47,7 @@ class Problem:
         self.layout = data.layout(BLOCK_ROWS if jax.default_backend() == "cpu" else ACCELERATOR_ROWS)
         self.design: Design = jax.device_put(data.pack(self.layout))
         self.reach = reach_of(mixture, ties)
+        self.kinks = kinks_of(mixture, ties)
         self.dear = any(outcome.family.repeated for group in mixture.groups for outcome in group.outcomes)
 
     def replace(self, **leaves: Any) -> "Problem":

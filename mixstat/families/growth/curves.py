@@ -28,6 +28,7 @@ class Curve:
 
     `function(t, *coefficients)` is the mean; t is (occasion, subject), each coefficient (subject,). `candidates(times)`
     gives rough values of the nonlinear coefficients to start from, (candidate, nonlinear), given all observed times.
+    `broken`: the curve is not smooth in its nonlinear coefficients (knots of lines).
     """
 
     name: str
@@ -35,6 +36,7 @@ class Curve:
     factors: tuple[str, ...]
     nonlinear: tuple[str, ...] = ()
     candidates: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+    broken: bool = False
 
     @property
     def coefficients(self) -> tuple[str, ...]:
@@ -146,9 +148,9 @@ CURVES = {
     "quadratic": Curve("quadratic", _quadratic, (*LINE, "quadratic")),
     "negative_exponential": Curve("negative_exponential", _exponential, ("intercept", "change"), ("rate",), _rates),
     "jenss_bayley": Curve("jenss_bayley", _jenss_bayley, (*LINE, "distance"), ("rate",), _falling_rates),
-    "bilinear": Curve("bilinear", _bilinear, ("intercept", "slope1", "slope2"), ("knot",), _one_knot),
+    "bilinear": Curve("bilinear", _bilinear, ("intercept", "slope1", "slope2"), ("knot",), _one_knot, True),
     "trilinear": Curve(
-        "trilinear", _trilinear, ("intercept", "slope1", "slope2", "slope3"), ("knot1", "knot2"), _two_knots
+        "trilinear", _trilinear, ("intercept", "slope1", "slope2", "slope3"), ("knot1", "knot2"), _two_knots, True
     ),
 }
 """Curves of a fixed form; `polynomial` and `latent_basis` are made by `make_curve`."""

@@ -120,6 +120,12 @@ class GrowthForm(Family):
         return 0 if self.curve is None or not self.curve.nonlinear else len(self.curve.factors)
 
     @property
+    def kinks(self) -> tuple[int, ...]:
+        if self.curve is None or not self.curve.broken:
+            return ()
+        return tuple(range(len(self.curve.factors), len(self.coefficients)))
+
+    @property
     def natural(self) -> tuple[Natural, ...]:
         """Covariances instead of Cholesky factors, variances and rates instead of their logs."""
         entries, size = self.roles.entries, len(self.parameters)

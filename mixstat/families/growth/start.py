@@ -1,7 +1,7 @@
 """Where a growth model may begin: pooled least squares over a grid of nonlinear coefficients, on the host."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,23 +13,79 @@ if TYPE_CHECKING:
     from mixstat.families.growth.family import Growth
     from mixstat.families.growth.form import Occasions
 
-SHARE = 0.5
-"""Share of the pooled residual variance that starts as residual, the rest as random coefficients."""
+EM_STEPS = 20
+LEAST, TINY = 1e-6, 1e-300
+"""What a variance may shrink to in a step, relative; what stands for 0 in a division."""
+
+
+class Mixed(NamedTuple):
+    """A linear mixed model: coefficients (p,), random covariance (q, q), residual variance."""
+
+    coefficients: np.ndarray
+    covariance: np.ndarray
+    variance: float
 
 
 def start(family: "Growth", at: "Occasions", weight: np.ndarray) -> np.ndarray:
-    """Constant predictors (P,) near the weighted sample."""
+    """Constant predictors (P,) near the weighted sample: knots and rates by pooled least squares, the rest by EM."""
     coefficients, kappa, variance, nonlinear = _pooled(family, at, weight)
-    loadings = _loadings(family, at, np.concatenate([coefficients, nonlinear]))
-    seen = at.seen * weight
-    size = [float((seen * loading**2).sum() / max(seen.sum(), 1e-300)) for loading in loadings]
-    share = SHARE if loadings else 1.0
-    spread = [np.sqrt((1 - share) * variance / len(size) / max(s, 1e-300)) for s in size]
-    factor = [np.log(max(spread[j], 1e-300)) if i == j else 0.0 for j, i in family.pairs]
-    curve = np.concatenate([coefficients, nonlinear])
+    loadings = np.array(_loadings(family, at, np.concatenate([coefficients, nonlinear]))).reshape(-1, *at.y.shape)
+    pooled = Mixed(np.concatenate([coefficients, kappa]), _spread(loadings, at.seen * weight, variance), variance)
+    mixed = _mixed(family, at, weight, _columns(family, at, nonlinear), loadings, pooled)
+    factor = _factor(family, mixed.covariance)
+    split = len(coefficients)
+    curve = np.concatenate([mixed.coefficients[:split], nonlinear])
     moved = np.zeros(len(family.parameters) - len(curve) - len(kappa) - len(factor) - len(family.residual_parameters))
-    log_sigma = 0.5 * np.log(max(share * variance, 1e-300))
-    return np.concatenate([curve, moved, kappa, factor, _residual(family, at, log_sigma, variance)])
+    return np.concatenate([curve, moved, mixed.coefficients[split:], factor, _residual(family, at, mixed.variance)])
+
+
+def _spread(loadings: np.ndarray, seen: np.ndarray, variance: float) -> np.ndarray:
+    """A diagonal covariance of the random coefficients, whose parts of the response's variance are equal."""
+    size = (seen * loadings**2).sum(axis=(1, 2)) / max(seen.sum(), TINY)
+    return np.diag(0.5 * variance / max(len(size), 1) / np.maximum(size, TINY))
+
+
+def _mixed(
+    family: "Growth", at: "Occasions", weight: np.ndarray, columns: np.ndarray, loadings: np.ndarray, model: Mixed
+) -> Mixed:
+    """Steps of EM, generalised least squares within (Laird and Ware, 1982, Biometrics 38)."""
+    if not len(loadings):
+        return model
+    alive = weight > 0
+    weight, seen, y = weight[alive], at.seen[:, alive], at.y[:, alive]
+    columns, loadings = columns[..., alive], loadings[..., alive]
+    square = np.einsum("ajn,bjn,jn->nab", loadings, loadings, seen)
+    across = np.einsum("pjn,ajn,jn->npa", columns, loadings, seen)
+    together = np.einsum("ajn,jn,jn->na", loadings, y, seen)
+    gram = np.einsum("pjn,qjn,jn,n->pq", columns, columns, seen, weight)
+    moment = np.einsum("pjn,jn,jn,n->p", columns, y, seen, weight)
+    mask = np.zeros(model.covariance.shape)
+    for j, i in family.pairs:
+        mask[j, i] = mask[i, j] = 1.0
+    for _ in range(EM_STEPS):
+        inner = np.linalg.inv(square / model.variance + np.linalg.inv(model.covariance))
+        through = np.einsum("npa,nab,n->npb", across, inner, weight) / model.variance
+        left = gram - np.einsum("npb,nqb->pq", through, across)
+        coefficients = np.linalg.lstsq(left, moment - np.einsum("npb,nb->p", through, together), rcond=1e-10)[0]
+        mode = np.einsum("nab,nb->na", inner, together - np.einsum("npa,p->na", across, coefficients)) / model.variance
+        error = seen * (y - np.tensordot(coefficients, columns, axes=1) - np.einsum("na,ajn->jn", mode, loadings))
+        second = np.einsum("na,nb,n->ab", mode, mode, weight) + np.einsum("nab,n->ab", inner, weight)
+        rest = weight @ ((error**2).sum(axis=0) + np.einsum("nab,nab->n", square, inner))
+        covariance = mask * second / weight.sum()
+        scale = np.maximum(np.diag(covariance), LEAST * np.diag(model.covariance))
+        covariance[np.diag_indices(len(scale))] = scale
+        variance = max(rest / (weight @ seen.sum(axis=0)), LEAST * model.variance)
+        model = Mixed(coefficients, covariance, variance)
+    return model
+
+
+def _factor(family: "Growth", covariance: np.ndarray) -> np.ndarray:
+    """Entries of the Cholesky factor, the diagonal in logs."""
+    if not len(covariance):
+        return np.zeros(0)
+    scale = np.sqrt(np.diag(covariance))
+    lower = scale[:, None] * np.linalg.cholesky(covariance / np.outer(scale, scale) + LEAST * np.eye(len(scale)))
+    return np.array([np.log(lower[j, i]) if i == j else lower[j, i] for j, i in family.pairs])
 
 
 def features(family: "Growth", at: "Occasions") -> np.ndarray:
@@ -64,8 +120,8 @@ def _pooled(family: "Growth", at: "Occasions", weight: np.ndarray) -> tuple[np.n
         if best is None or square < best[0]:
             best = square, solution, nonlinear
     assert best is not None
-    variance = best[0] / max(seen.sum(), 1e-300)
-    floor = 1e-12 * (float((seen * at.y**2).sum() / max(seen.sum(), 1e-300)) or 1.0)
+    variance = best[0] / max(seen.sum(), TINY)
+    floor = 1e-12 * (float((seen * at.y**2).sum() / max(seen.sum(), TINY)) or 1.0)
     return best[1][:split], best[1][split:], max(variance, floor), best[2]
 
 
@@ -106,8 +162,9 @@ def curve_loadings(curve: Curve, time: Any, coefficients: Any) -> Any:
     return jnp.stack([curve.loading(time, values, index) for index in range(len(values))])
 
 
-def _residual(family: "Growth", at: "Occasions", log_sigma: float, variance: float) -> np.ndarray:
+def _residual(family: "Growth", at: "Occasions", variance: float) -> np.ndarray:
     """The constant column of a formula (if any) takes the log standard deviation; structures share the variance."""
+    log_sigma = 0.5 * np.log(max((0.5 if family.structure.parameters else 1.0) * variance, TINY))
     if family.levels:
         scale = [log_sigma] * len(family.scale_columns)
     elif family.scale_columns:
@@ -115,9 +172,8 @@ def _residual(family: "Growth", at: "Occasions", log_sigma: float, variance: flo
         scale = [log_sigma * flag for flag in constant] if any(constant) else [log_sigma] * len(constant)
     else:
         scale = [log_sigma]
-    half = 0.5 * np.log(0.5 * variance)
     times = at.time[at.seen > 0]
-    reach = max(float(np.ptp(times)), 1e-300) if len(times) else 1.0
-    level = half - 0.5 * np.log(max(float(np.mean(np.abs(times))), 1e-300)) if family.residual == "brownian" else half
-    rest = {"ar_sd": half, "ar_rate": np.log(3.0 / reach), "brownian_sd": level}
+    reach = max(float(np.ptp(times)), TINY) if len(times) else 1.0
+    brownian = log_sigma - 0.5 * np.log(max(float(np.mean(np.abs(times))), TINY)) if len(times) else log_sigma
+    rest = {"ar_sd": log_sigma, "ar_rate": np.log(3.0 / reach), "brownian_sd": brownian}
     return np.array([*scale, *(rest[name] for name in family.structure.parameters)])
