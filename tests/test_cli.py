@@ -43,12 +43,15 @@ def test_output_that_cannot_be_written_is_said_before_any_work(tmp_path, capsys,
 
 
 def test_demo_on_part_of_the_data(tmp_path, capsys, monkeypatch):
-    part = cli.load_visits().sample(1500, random_state=0)
-    monkeypatch.setattr(cli, "load_visits", lambda: part)
+    children = cli.load_children()
+    part = children[children["child"].isin(children["child"].unique()[:150])].reset_index(drop=True)
+    monkeypatch.setattr(cli, "load_children", lambda: part)
+    monkeypatch.setattr(cli, "STARTS", 2)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # so few rows may well have several optima
+        warnings.simplefilter("ignore")  # so few children may well have several optima
         assert cli.main(["demo", "--output", str(tmp_path / "made" / "here")]) == 0
     said = capsys.readouterr().out
+    assert "of 150 children" in said
     assert "Gate (multinomial logit, reference expert 1)" in said
     assert "std_error" in said
     assert "log_likelihood" in said
@@ -56,23 +59,11 @@ def test_demo_on_part_of_the_data(tmp_path, capsys, monkeypatch):
     html = (tmp_path / "made" / "here" / "demo.html").read_text(encoding="utf-8")
     assert not re.search(r"<script|<link|https?://", html)
     assert html.count("data:image/png;base64,") == 1
+    assert "their knots are at grades" in html
 
 
-def test_demo_data_are_the_whole_extract():
-    assert cli.load_visits().shape == (20190, 10)
-
-
-def test_fitted_frequencies_add_up(monkeypatch):
-    import mixstat as ms
-
-    monkeypatch.setattr(cli, "SHOWN", 4)
-    made = ms.datasets.make_moe(300, family="poisson", coefficients=((0.0, 0.3), (1.5, 0.1)), random_state=1)
-    model = ms.MixtureOfExperts(ms.Regression(made.formula, family="poisson"), gate=made.gate, n_init=2, verbose=0)
-    model.set_params(random_state=1).fit(made.data)
-    observed, expected = cli.frequencies(model, made.data, "y")
-    assert observed.sum() == 300
-    assert expected.sum() == pytest.approx(300)
-    assert expected.min() > 0
+def test_demo_data_are_the_whole_study():
+    assert cli.load_children()["child"].nunique() == 500
 
 
 def test_page_escapes_every_name():

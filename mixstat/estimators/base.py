@@ -13,6 +13,8 @@ from mixstat.estimators.methods.classifying import Classifying
 from mixstat.estimators.methods.distributing import Distributing
 from mixstat.estimators.methods.effects import Effects
 from mixstat.estimators.methods.external import External
+from mixstat.estimators.methods.growing import Growing
+from mixstat.estimators.methods.growth_plots import GrowthPlotting
 from mixstat.estimators.methods.interoperability import Interoperability
 from mixstat.estimators.methods.persistence import Saving
 from mixstat.estimators.methods.plotting import Plotting
@@ -50,8 +52,10 @@ class MixtureEstimator(
     External,
     Sampling,
     Effects,
+    Growing,
     Distributing,
     Plotting,
+    GrowthPlotting,
     Interoperability,
     Saving,
     BaseEstimator,

@@ -17,6 +17,7 @@ from mixstat.formula.growth import GrowthFormula, random_terms, split_curve, tim
 from mixstat.formula.lexer import sides
 
 RESIDUALS = ("iid", "occasion", "ar1", "brownian")
+NO_RANDOM = ("none", "0")
 COVARIATES = ("fixed", "joint")
 CONSTANT = (
     "kappa",
@@ -187,10 +188,11 @@ def _occasion_formulas(model: GrowthCurve, written: GrowthFormula, curve: Curve 
         raise OptionError(f"residual={model.residual!r} needs times: name their column by time=")
     if written.rest != "0":
         formulas[VARYING] = f"~ {written.rest}"
-    if curve is None and model.random != "none":
-        formulas[RANDOM] = "~ " + ("1" if model.random == "all" else str(model.random).lstrip("~ "))
+    if curve is None and model.random not in NO_RANDOM:
+        formulas[RANDOM] = "~ " + ("1" if model.random == "all" else " + ".join(random_terms(model.random)))
     if model.residual not in RESIDUALS:
-        if not isinstance(model.residual, str) or "~" not in model.residual:
+        written_out = isinstance(model.residual, str) and model.residual.strip().startswith("~")
+        if not written_out or model.residual.replace(" ", "") == "~0":
             raise OptionError(
                 f"residual must be one of {', '.join(RESIDUALS)} or a formula '~ x', got {model.residual!r}"
             )
@@ -209,7 +211,7 @@ def _random_factors(model: GrowthCurve, curve: Curve | None) -> tuple[str, ...]:
         return ()
     if model.random == "all":
         names = curve.factors
-    elif model.random in ("none", "0"):
+    elif model.random in NO_RANDOM:
         names = ()
     else:
         wanted = ["intercept" if name == "1" else name for name in random_terms(model.random)]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from mixstat.exceptions import FormulaError
 from mixstat.formula.lexer import Token, error, sides
+from mixstat.formula.transforms import FUNCTIONS, HINTS, RESERVED
 
 
 class GrowthFormula(NamedTuple):
@@ -31,6 +32,7 @@ def split_curve(source: str, curves: Sequence[str]) -> GrowthFormula:
     response = " ".join(_spelled(token) for token in left)
     places = [i for i, token in enumerate(right) if token.kind == "call" and token.text.split("(")[0] in curves]
     if not places:
+        _require_known(source, right, curves)
         return GrowthFormula(response, None, None, {}, " ".join(_spelled(token) for token in right))
     if len(places) > 1:
         raise error(source, "one growth curve a formula; covariates stand beside it.", right[places[1]].position)
@@ -39,6 +41,15 @@ def split_curve(source: str, curves: Sequence[str]) -> GrowthFormula:
     name = right[place].text.split("(")[0]
     time, options = _arguments(source, right[place])
     return GrowthFormula(response, name, time, options, " ".join(["0", *others]))
+
+
+def _require_known(source: str, right: Sequence[Token], curves: Sequence[str]) -> None:
+    """A formula without a curve calls transforms alone."""
+    for token in right:
+        name = token.text.split("(")[0]
+        if token.kind == "call" and name.isidentifier() and name not in {*FUNCTIONS, *HINTS, *RESERVED}:
+            message = f"{name!r} is neither a growth curve ({', '.join(curves)}) nor a registered function."
+            raise error(source, message, token.position)
 
 
 def _without(source: str, right: Sequence[Token], place: int) -> list[str]:
@@ -84,4 +95,7 @@ def random_terms(text: str) -> list[str]:
     """Names joined by '+'."""
     if not isinstance(text, str):
         raise FormulaError(f"random= must be a text such as '1 + time', got {type(text).__name__}")
-    return [name.strip() for name in text.lstrip("~ ").split("+") if name.strip()]
+    names = [name.strip() for name in text.lstrip("~ ").split("+") if name.strip()]
+    if not names:
+        raise FormulaError("random= names nothing; write 'none' for a model without random coefficients")
+    return names

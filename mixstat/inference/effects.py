@@ -46,12 +46,13 @@ class Query:
 class Rows(NamedTuple):
     """Rows in data order. `other` are columns and offsets of a second setting, or the derivatives of these.
 
+    Where rows hold occasions (times, covariates of an occasion), `other` has the data of the responses too, else ().
     `covariate` (row,) multiplies slopes whose scale takes logarithms of the covariate; `constants` (extra, output) are
     the means of classes without parameters.
     """
 
     data: Data
-    other: tuple[np.ndarray, np.ndarray]
+    other: tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]
     covariate: np.ndarray
     constants: np.ndarray
 
@@ -60,7 +61,7 @@ class Part(NamedTuple):
     """One block of `Rows`; the arrays keep a block axis of one, `covariate` and `seen` (padding is not) are (row,)."""
 
     design: Design
-    other: tuple[Array, Array]
+    other: tuple[Array, Array, tuple[Array, ...]]
     covariate: Array
     seen: Array
     constants: Array
@@ -137,7 +138,7 @@ def _combine(form: str, value: np.ndarray, jacobian: np.ndarray) -> tuple[np.nda
 def _parts(rows: Rows, layout: Layout) -> Iterator[tuple[int, Part]]:
     """The blocks, each with its number, padded to one shape."""
     design = rows.data.pack(layout)._replace(used=None)
-    other = tuple(layout.place_rows(leaf) for leaf in rows.other)
+    other = jax.tree.map(layout.place_rows, rows.other)
     covariate = layout.place_rows(rows.covariate)
     seen = layout.place_rows(np.ones(len(rows.covariate), dtype=bool), fill=False)
     for block in range(layout.used):
@@ -181,10 +182,11 @@ def _sides(mixture: Mixture, query: Query, phi: Array, part: Part) -> Array:
     """(side, output, row): here and there of a pair, else the quantity alone."""
     design = part.design
 
-    def level(columns: Array, offsets: Array) -> Array:
-        return _values(mixture, query, phi, design._replace(columns=columns, offsets=offsets), part.constants)
+    def level(columns: Array, offsets: Array, responses: tuple[Array, ...]) -> Array:
+        there = design._replace(columns=columns, offsets=offsets, responses=responses or design.responses)
+        return _values(mixture, query, phi, there, part.constants)
 
-    here = (design.columns, design.offsets)
+    here = (design.columns, design.offsets, design.responses if part.other[2] else ())
     if query.form == "level":
         return level(*here)[None]
     if query.form == "slope":

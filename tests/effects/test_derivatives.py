@@ -25,7 +25,7 @@ X, Z, T = (FRAME[name].to_numpy(dtype=float) for name in "xzt")
 def slopes(right: str, variable: str, frame: pd.DataFrame = FRAME) -> pd.DataFrame:
     """d columns / d variable, by name of the column, of a model fitted to FRAME."""
     fitted = regression(f"y ~ {right}").fit(FRAME).fitted_
-    columns, offsets = design_slopes(fitted, frame, variable)
+    columns, offsets, _ = design_slopes(fitted, frame, variable)
     table = pd.DataFrame(columns.T, columns=fitted.assembled.columns.by_place)
     return table.assign(**{f"offset{place}": offset for place, offset in enumerate(offsets)})
 
@@ -98,7 +98,7 @@ def test_a_row_at_the_edge_of_what_a_formula_takes():
     gap = np.array([1e-5, 1.0, 2.0])
     fitted = regression("y ~ log(q - z)").fit(data).fitted_
     rows = data.iloc[:3].assign(z=[0.5, 0.0, 1.0]).assign(q=lambda d: d.z + gap)
-    columns, _ = design_slopes(fitted, rows, "q")
+    columns, *_ = design_slopes(fitted, rows, "q")
     np.testing.assert_allclose(columns[1], 1 / gap, rtol=1e-8)
 
 

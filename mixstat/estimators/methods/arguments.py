@@ -24,11 +24,12 @@ OF_THE_SAMPLE = ("prior_classes", "start")
 
 @cache
 def _estimators() -> dict[str, type]:
+    from mixstat.estimators.growth import GrowthCurve
     from mixstat.estimators.joint import Joint
     from mixstat.estimators.mixture import MixtureOfExperts
     from mixstat.estimators.regression import Regression
 
-    return {known.__name__: known for known in (Regression, Joint, MixtureOfExperts)}
+    return {known.__name__: known for known in (Regression, GrowthCurve, Joint, MixtureOfExperts)}
 
 
 def encode(value: Any, name: str = "the estimator") -> Any:

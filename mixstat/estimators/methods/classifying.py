@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from mixstat.estimators.methods.subjects import observed_values, subject_means, subjects_of
 from mixstat.estimators.model import new_data, outputs
 from mixstat.exceptions import DataError
 from mixstat.formula.frame import Table
@@ -66,6 +67,8 @@ class Classifying:
 
         fitted, residual : the mean given the covariates, and response minus it; for several responses fitted_<name>
             and residual_<name>, for a categorical one fitted_<name>[<level>], probabilities without residuals
+        fitted_subject, residual_subject : of growth curves, the mean given the subject's responses too, as
+            `predict(kind="subject")`; residuals are missing where the response is
         gate_<k>, responsibility_<k> : class probabilities before and after the response (of the row's unit) is seen
         class : the most probable class, 1, 2, ...
         density : of the response of the row's unit
@@ -111,6 +114,9 @@ def _columns(fitted: "Fitted", table: Any) -> dict[str, np.ndarray]:
     unit = np.arange(new.rows) if new.unit is None else new.unit
     responsibility = found.responsibility[unit]
     columns = _fitted_means(fitted, rows, new, gate)
+    if new.grid is not None:
+        mean = subject_means(fitted, subjects_of(fitted, new), rows.data, unit)[0]
+        columns |= {"fitted_subject": mean, "residual_subject": observed_values(fitted, new) - mean}
     for k in range(gate.shape[1]):
         columns[f"gate_{k + 1}"] = gate[:, k]
     for k in range(gate.shape[1]):
@@ -128,7 +134,7 @@ def _fitted_means(
     for mean in means:
         average = np.einsum("nkc,nk->nc", mean.values, gate)
         plain = len(means) == 1 and average.shape[1] == 1
-        observed = _observed(mean.slot, new)
+        observed = _observed(mean.slot, new) if new.grid is None else observed_values(fitted, new)[None]
         for column, name in enumerate(mean.names[: average.shape[1]]):
             ending = "" if plain else f"_{name}"
             columns[f"fitted{ending}"] = average[:, column]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mixstat.core.design import Data
-from mixstat.estimators.methods.settings import data_of, replaced
+from mixstat.estimators.methods.settings import data_of, replaced, setting_of
 from mixstat.estimators.model.state import Fitted
 from mixstat.exceptions import DataError
 
@@ -38,14 +38,16 @@ class Slopes(NamedTuple):
     floor: np.ndarray
 
 
-def design_slopes(fitted: Fitted, frame: pd.DataFrame, variable: str) -> tuple[np.ndarray, np.ndarray]:
-    """d columns / d x (column, row) and d offsets / d x (offset, row).
+def design_slopes(
+    fitted: Fitted, frame: pd.DataFrame, variable: str
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
+    """d columns / d x (column, row), d offsets / d x (offset, row), and of occasions d data / d x (item, m, row).
 
     DataError where a column has no derivative: a jump, or a category made of numbers.
     """
     x = frame[variable].to_numpy(dtype=np.float64)
     data = data_of(fitted, frame)
-    base, limits, first = _stack(data), _limits(x), _first_step(x)
+    base, limits, first = _stack(fitted, data), _limits(x), _first_step(x)
     value, error = np.zeros_like(base), np.full_like(base, np.inf)
     rows = np.arange(len(x))
     failure: DataError | None = None
@@ -64,12 +66,15 @@ def design_slopes(fitted: Fitted, frame: pd.DataFrame, variable: str) -> tuple[n
         if not len(rows):
             break
     _require_derivative(variable, x, value, error, failure)
-    count = len(data.columns)
-    return value[:count], value[count:]
+    columns, offsets, responses = setting_of(fitted, data)
+    sizes = [len(columns), len(offsets), *(response[..., 0].size for response in responses)]
+    parts = np.split(value, np.cumsum(sizes)[:-1])
+    return parts[0], parts[1], tuple(p.reshape(r.shape) for p, r in zip(parts[2:], responses, strict=True))
 
 
-def _stack(data: Data) -> np.ndarray:
-    return np.concatenate([data.columns, data.offsets])
+def _stack(fitted: Fitted, data: Data) -> np.ndarray:
+    columns, offsets, responses = setting_of(fitted, data)
+    return np.concatenate([columns, offsets, *(response.reshape(-1, response.shape[-1]) for response in responses)])
 
 
 def _spreads(x: np.ndarray) -> bool:
@@ -112,7 +117,7 @@ def _differences(
         offset = place - REACH + shift
         if not offset.any():
             continue
-        there = _stack(data_of(fitted, replaced(frame, variable, x + offset * step)))
+        there = _stack(fitted, data_of(fitted, replaced(frame, variable, x + offset * step)))
         change = (there - base) / (DENOMINATOR * step)
         value += outer[:, place] * change
         rough += inner[:, place] * change

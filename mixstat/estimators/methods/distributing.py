@@ -23,6 +23,8 @@ class Distributing:
 
     They need one numeric response; of several (`Joint`) name one, `response="y"`, which is then taken by itself. A
     grouped binomial is on the scale of successes, out of the trials in X (one trial where X does not have them).
+
+    Rows of growth curves are occasions: random coefficients are integrated out, and "earlier" is by time.
     """
 
     fitted_: "Fitted"

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from mixstat.estimators.methods.derivatives import design_slopes
 from mixstat.estimators.methods.grids import rows_of
 from mixstat.estimators.methods.scene import Scene, answer, open_scene, restricted
-from mixstat.estimators.methods.settings import Contrast, change, contrasts_of, is_discrete, kind_of
+from mixstat.estimators.methods.settings import Contrast, change, contrasts_of, is_discrete, kind_of, setting_of
 from mixstat.estimators.model.checks import choice
 from mixstat.estimators.model.checks import level as checked
 from mixstat.estimators.model.report import phi_covariance
@@ -38,6 +38,8 @@ class Effects:
     - "expert_mean": mu_k(x) of each expert, extra blocks after the experts;
     - "gate": the probabilities pi_k(x) of the classes from each row's own gate covariates.
 
+    Of growth curves each row is an occasion, and the slope along the time column is the rate of change at its time.
+
     Tables have a row for each row of X (`by=None`), or for averages over all (`by=True`) or over the levels of one or
     several columns (`by="region"`), weighted by `weight` (an array or a column). Column `expert` numbers the class,
     `group` names the response or its category where there are several.
@@ -63,7 +65,8 @@ class Effects:
     ) -> pd.DataFrame:
         """Predictions with standard errors and intervals.
 
-        target : also "responsibility", posterior class probabilities of each row's unit (X then has the response).
+        target : also "responsibility", posterior class probabilities of each row's unit (X then has the response;
+            of growth curves the result has a row a unit).
         transform : "identity", or the scale of Wald intervals that stay inside the range: "log" for positive means,
             "logit" for probabilities.
 
@@ -170,7 +173,7 @@ def _contrasts(scene: Scene, name: str, step: Any, label: str) -> list[Contrast]
 def _compare(scene: Scene, name: str, contrast: Contrast, form: str, scale: str = "dydx") -> Answer:
     low, high = (change(scene.fitted, scene.frame, name, value) for value in (contrast.low, contrast.high))
     keys = {"term": name, "contrast": contrast.label}
-    return answer(scene, keys, form, low, other=(high.columns, high.offsets), scale=scale)
+    return answer(scene, keys, form, low, other=setting_of(scene.fitted, high), scale=scale)
 
 
 def _marginal(scene: Scene, name: str, elasticity: str, discrete: Sequence[str] | None) -> list[Answer]:

@@ -17,6 +17,7 @@ from mixstat.estimators.model.checks import choice
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.slots import by_key
 from mixstat.exceptions import OptionError
+from mixstat.inference import natural
 
 if TYPE_CHECKING:
     from mixstat.estimators.model.state import Fitted
@@ -186,7 +187,8 @@ def moved(model: Any, theta: np.ndarray) -> Any:
     full = fitted.theta.copy()
     full[known] = theta
     other = copy(model)
-    other.fitted_ = fitted._replace(theta=full, phi=fitted.assembled.named.ties.expand(full))
+    mixture, ties = fitted.assembled.mixture, fitted.assembled.named.ties
+    other.fitted_ = fitted._replace(theta=full, phi=natural.hidden(mixture, ties.expand(full)))
     return other
 
 

@@ -22,9 +22,11 @@ def units(fitted: Fitted) -> np.ndarray:
 def responses(fitted: Fitted, problem: Problem) -> dict[str, tuple[np.ndarray, dict[str, str]]]:
     """(row,) each response with its attributes: codes of a categorical one with its levels, NaN where it is missing.
 
-    A response whose point masses cannot be told apart from missing values is left out.
+    Left out: a response whose point masses cannot be told apart from missing values; rows of a growth curve.
     """
     found: dict[str, tuple[np.ndarray, dict[str, str]]] = {}
+    if fitted.plan.repeated:
+        return found
     filling = _filling(fitted)
     for stacked, outcome in zip(fitted.assembled.stacks[0], problem.mixture.groups[0].outcomes, strict=True):
         data = problem.layout.read_rows(problem.design.responses[outcome.data])

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixstat.estimators.methods import grids
 from mixstat.estimators.methods.interoperability import location_names
+from mixstat.estimators.methods.over_time import time_column
 from mixstat.estimators.methods.shown import expert_means, numeric_responses, observed, shown_response
 from mixstat.estimators.model import new_data
 from mixstat.estimators.model.checks import choice
@@ -36,7 +37,8 @@ class Plotting:
     _training: "Training"
 
     def plot(self, data: Any = None, y: Any = None) -> Any:
-        """An overview, one figure: coefficients and, where the model has them, gate, fit, responsibilities, starts."""
+        """An overview, one figure: coefficients and, where there are such, gate, fit or trajectories, responsibilities,
+        starts."""
         check_is_fitted(self, "fitted_")
         panels: dict[str, Any] = {}
         if len(self.tidy()):  # type: ignore[attr-defined]
@@ -44,7 +46,9 @@ class Plotting:
         if grids.gate_covariates(self.fitted_):
             panels["Gate"] = lambda ax: self.plot_gate(data=data, ax=ax)
         numeric = numeric_responses(self.fitted_)
-        if numeric and self.fitted_.schema.raw_columns:
+        if self.fitted_.plan.repeated:
+            panels["Trajectories"] = lambda ax: self.plot_trajectories(data, ax=ax)  # type: ignore[attr-defined]
+        elif numeric and self.fitted_.schema.raw_columns:
             panels["Fit"] = lambda ax: self.plot_fit(data, y=y, response=numeric[0].name, ax=ax)
         if self.fitted_.assembled.mixture.classes > 1:
             panels["Responsibilities"] = lambda ax: self.plot_responsibilities(data, y, ax=ax)
@@ -122,7 +126,8 @@ class Plotting:
     ) -> Any:
         """The response against the column `x`, points coloured by responsibility, and each expert's mean along `x`.
 
-        Other covariates stand at their medians and most frequent levels. x : the location's first covariate if None.
+        Other covariates stand at their medians and most frequent levels. x : the location's first covariate if
+        None, of growth curves the time.
         response : which one, where the model has several. y : the response in array mode.
         """
         check_is_fitted(self, "fitted_")
@@ -130,7 +135,7 @@ class Plotting:
         x = _axis_covariate(self.fitted_, x)
         frame = _frame(self, data, y, response=True, more=[x])
         new = new_data.with_response(self.fitted_, frame)
-        values = observed(shown, new)
+        values = observed(self.fitted_, shown, new)
         grid = grids.grid_over(frame, x)
         means = expert_means(self.fitted_, grids.held(frame, self.fitted_.schema.raw_columns, x, grid), shown)
         responsibility = new_data.posterior(self.fitted_, new).responsibility
@@ -199,7 +204,7 @@ def _frame(model: Any, data: Any, y: Any, *, response: bool = False, more: Seque
 
 
 def names_of(fitted: "Fitted", names: Sequence[str] | None) -> list[str]:
-    """Names of the classes: as given, or Expert 1, ..., Noise, Point mass at 0."""
+    """Names of the classes: as given, or of the experts (`rename`), then Noise, Point mass at 0."""
     experts, classes = fitted.assembled.mixture.experts, fitted.assembled.mixture.classes
     if names is not None and len(names) != classes:
         raise OptionError(f"names must hold {classes} names, one a class, got {list(names)!r}")
@@ -207,7 +212,7 @@ def names_of(fitted: "Fitted", names: Sequence[str] | None) -> list[str]:
         return [str(name) for name in names]
     atoms = ["" if extra.atom() is None else f" at {extra.atom():g}" for extra in fitted.extras]
     extras = [extra.name.replace("_", " ").capitalize() for extra in fitted.extras[: classes - experts]]
-    return [f"Expert {k}" for k in range(1, experts + 1)] + [a + b for a, b in zip(extras, atoms, strict=True)]
+    return list(fitted.expert_names) + [a + b for a, b in zip(extras, atoms, strict=True)]
 
 
 def _classes(fitted: "Fitted", names: Sequence[str] | None) -> dict[str, Any]:
@@ -250,6 +255,8 @@ def _effects(model: Any, designs: Iterable[np.ndarray], level: float | None) -> 
 def _axis_covariate(fitted: "Fitted", x: str | None) -> str:
     if x is not None:
         return x
+    if fitted.plan.repeated:
+        return time_column(fitted)
     known = [*grids.location_covariates(fitted), *fitted.schema.raw_columns]
     if not known:
         raise OptionError("the model has no covariates; x= names the column for the horizontal axis")

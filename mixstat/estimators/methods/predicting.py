@@ -8,18 +8,21 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from mixstat.core.family import Family
+from mixstat.estimators.methods.growing import predicted_over_time, predicted_subjects
+from mixstat.estimators.methods.over_time import require_growth
 from mixstat.estimators.model import new_data, outputs
 from mixstat.estimators.model.checks import choice
 from mixstat.estimators.model.plan import checked_family
 from mixstat.estimators.model.random import generator
 from mixstat.estimators.model.units import check_weight
+from mixstat.exceptions import OptionError
 from mixstat.formula.frame import Table
 from mixstat.inference.prediction import UnitPosterior
 
 if TYPE_CHECKING:
     from mixstat.estimators.model.state import Fitted
 
-KINDS = ("mean", "expert_mean", "density", "log_density")
+KINDS = ("mean", "expert_mean", "subject", "density", "log_density")
 WEIGHTS = ("gate", "responsibilities")
 
 
@@ -46,20 +49,31 @@ class Predicting:
         """(one table of X and y, the formula made for arrays or None)."""
         raise NotImplementedError
 
-    def predict(self, X: Any, y: Any = None, *, kind: str = "mean", weights: str = "gate") -> Any:
+    def predict(self, X: Any, y: Any = None, *, kind: str = "mean", weights: str = "gate", times: Any = None) -> Any:
         """Predict for every row of X.
 
         kind : "mean" E[y | x] (labels of the most probable category for a categorical response); "expert_mean"
             E[y | x, class], classes last, extra blocks after the experts; "density" and "log_density" of the
-            observed response, one a unit.
+            observed response, one a unit; "subject", of growth curves, the mean given all that X holds of the row's
+            subject: experts averaged with responsibilities, random coefficients at their empirical-Bayes means (the
+            linear expansion of the model where a knot or rate is random; autocorrelated residuals count as noise).
         weights : "gate" averages experts with the gate's probabilities, for rows whose response is not known;
             "responsibilities" with posterior probabilities, which need the response (in X, or y in array mode).
+
+        times : of growth curves, values of the time column: the result is then a data frame with a row a row of X
+            (a subject, where X has the unit column; what varies inside is averaged) and time. Columns: rowid or the
+            unit column, time, mean, and expert_1, ... (kind="mean") or std_error (kind="subject", of the trajectory
+            at the estimated parameters). The time column of X is then needed for kind="subject" alone.
 
         Returns (row,) for one response, (row, column) for several, a data frame for `Joint`.
         """
         check_is_fitted(self, "fitted_")
         choice("kind", kind, KINDS)
         choice("weights", weights, WEIGHTS)
+        if times is not None:
+            return self._predict_over_time(X, times, kind, weights)
+        if kind == "subject":
+            return predicted_subjects(self, X)
         table = self._new_table(X, y)
         if kind in ("density", "log_density"):
             log_density = self._posterior(table).log_density
@@ -71,6 +85,14 @@ class Predicting:
         by_gate = weights == "gate"
         weight = new_data.row_gate(self.fitted_, new) if by_gate else new_data.row_responsibilities(self.fitted_, table)
         return self._present(means, [np.einsum("nkc,nk->nc", mean.values, weight) for mean in means])
+
+    def _predict_over_time(self, X: Any, times: Any, kind: str, weights: str) -> pd.DataFrame:
+        require_growth(self.fitted_, "times=")
+        if kind not in ("mean", "subject") or weights != "gate":
+            raise OptionError(
+                "predict(X, times=) takes kind='mean' (experts are in it) or, given responses, kind='subject'"
+            )
+        return predicted_over_time(self, X, times, kind)
 
     def _present(self, means: list[outputs.Means], averages: list[np.ndarray]) -> Any:
         if len(means) > 1:

@@ -6,9 +6,11 @@ import numpy as np
 from scipy.special import logsumexp
 
 from mixstat.core.family import Family
+from mixstat.estimators.methods.subjects import observed_values, occasion_laws
 from mixstat.estimators.model import new_data
 from mixstat.estimators.model.checks import choice
 from mixstat.estimators.model.new_data import NewData
+from mixstat.estimators.model.outputs import is_covariate
 from mixstat.estimators.model.slots import Slot
 from mixstat.estimators.model.state import Fitted
 from mixstat.exceptions import DataError, OptionError
@@ -32,7 +34,8 @@ def predict_distribution(fitted: Fitted, table: Any, response: str | None) -> Pr
     grouped = slot.family.name == "binomial" and len(slot.responses) > 1
     known = grouped and set(fitted.schema.response_columns) <= set(Table(table).names)
     new = new_data.read(fitted, table, response=known, by_unit=False)
-    return Predictive(_logs(new_data.row_gate(fitted, new)), _laws(fitted, new, index, slot))
+    laws = occasion_laws(fitted, new) if slot.family.repeated else _laws(fitted, new, index, slot)
+    return Predictive(_logs(new_data.row_gate(fitted, new)), laws)
 
 
 def observe_distribution(fitted: Fitted, table: Any, response: str | None, weights: str) -> Observed:
@@ -42,15 +45,13 @@ def observe_distribution(fitted: Fitted, table: Any, response: str | None, weigh
     for name in fitted.schema.response_columns:
         if name not in Table(table).names:
             raise DataError(f"the response is needed here: column {name!r} is not in the data")
+    if slot.family.repeated:
+        return _observe_occasions(fitted, table, weights)
     grouped = weights == "sequential" and fitted.unit_name is not None
     new = new_data.read(fitted, table, response=True, by_unit=grouped)
     assert new.responses is not None
     y = new.responses[f"0.{index}"].values[0]
-    missing = np.flatnonzero(np.isnan(y))
-    if len(missing):
-        raise DataError(
-            f"response {slot.response!r} is missing in {len(missing)} rows (first: row {missing[0]}); drop them"
-        )
+    _require_seen(slot, y)
     gate = new_data.row_gate(fitted, new)
     if weights == "responsibilities":
         gate = new_data.row_responsibilities(fitted, table)
@@ -58,6 +59,37 @@ def observe_distribution(fitted: Fitted, table: Any, response: str | None, weigh
     if new.unit is None:
         return Observed(predictive, y)
     weight = sequential_weight(predictive.log_weight, predictive.class_log_density(y), new.unit)
+    return Observed(predictive._replace(log_weight=weight), y)
+
+
+def _require_seen(slot: Slot, y: np.ndarray) -> None:
+    missing = np.flatnonzero(np.isnan(y))
+    if len(missing):
+        raise DataError(
+            f"response {slot.response!r} is missing in {len(missing)} rows (first: row {missing[0]}); drop them"
+        )
+
+
+def _observe_occasions(fitted: Fitted, table: Any, weights: str) -> Observed:
+    """Occasions of a growth curve by themselves, or each given the subject's earlier ones, in the order of time."""
+    if weights == "responsibilities":
+        raise OptionError(
+            "weights='responsibilities' is not for growth curves, whose occasions depend on each other given the "
+            "class; use 'sequential' (given earlier occasions), 'gate', or predict(kind='subject')"
+        )
+    new = new_data.with_response(fitted, table)
+    y = observed_values(fitted, new)
+    _require_seen(fitted.assembled.stacks[0][0][0], y)
+    rows = new_data.read(fitted, table, response=False, by_unit=False)
+    log_gate = _logs(new_data.row_gate(fitted, rows))
+    if weights == "gate":
+        return Observed(Predictive(log_gate, occasion_laws(fitted, rows)), y)
+    assert new.grid is not None
+    predictive = Predictive(log_gate, occasion_laws(fitted, new, earlier=True))
+    density = predictive.class_log_density(y)
+    order = np.lexsort((new.grid.place, new.grid.subject))
+    weight = np.empty_like(log_gate)
+    weight[:, order] = sequential_weight(log_gate[:, order], density[:, order], new.grid.subject[order])
     return Observed(predictive._replace(log_weight=weight), y)
 
 
@@ -90,7 +122,8 @@ def _logs(probability: np.ndarray) -> np.ndarray:
 
 def _chosen(fitted: Fitted, response: str | None) -> tuple[Slot, int]:
     """The response asked for in the first expert, and its place among the responses."""
-    slots = {_place(slot): slot for slots in fitted.assembled.stacks[0] for slot in slots}
+    first = [slot for slots in fitted.assembled.stacks[0] for slot in slots if not is_covariate(fitted, slot)]
+    slots = {_place(slot): slot for slot in first}
     names = [slots[place].response for place in range(len(slots))]
     if response is None and len(slots) > 1:
         raise OptionError(f"the model has several responses ({', '.join(names)}); choose one with response=")
@@ -98,6 +131,8 @@ def _chosen(fitted: Fitted, response: str | None) -> tuple[Slot, int]:
         raise OptionError(f"response must be one of {', '.join(map(repr, names))}, got {response!r}")
     index = 0 if response is None else names.index(response)
     family = slots[index].family
+    if family.repeated:
+        return slots[index], index
     if type(family).tails is Family.tails:
         family.tails((), np.zeros(1))
     return slots[index], index

@@ -12,6 +12,7 @@ from mixstat.estimators.model import report
 from mixstat.estimators.model.checks import integer
 from mixstat.exceptions import OptionError
 from mixstat.fit.order import permute
+from mixstat.inference import natural
 from mixstat.inference.labels import relabelling
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Relabelling:
         check_is_fitted(self, "fitted_")
         fitted = self.fitted_
         places = _checked(order, fitted)
-        other: Any = copy(self)
+        other = _copied(self)
         other.fitted_ = _reordered(fitted, places)
         other.status_ = _renumbered(other.status_, places)
         if hasattr(self, "_problem"):
@@ -57,9 +58,18 @@ class Relabelling:
             current[number - 1] = name
         if len(set(current)) < len(current):
             raise OptionError(f"names of experts must differ, got {current}")
-        other = copy(self)
+        other = _copied(self)
         other.fitted_ = self.fitted_._replace(names=tuple(current))
         return other
+
+
+def _copied(model: Any) -> Any:
+    """A copy that still knows the data of the fit, which a pickled one does not."""
+    other = copy(model)
+    for name in ("_problem", "_training"):
+        if hasattr(model, name):
+            setattr(other, name, getattr(model, name))
+    return other
 
 
 def _checked(order: Sequence[int], fitted: "Fitted") -> np.ndarray:
@@ -79,7 +89,7 @@ def _reordered(fitted: "Fitted", places: np.ndarray) -> "Fitted":
     mixture, ties = fitted.assembled.mixture, fitted.assembled.named.ties
     matrix = relabelling(report.coefficients_of(fitted), places)
     phi, theta = permute(mixture, fitted.phi, places), matrix @ fitted.theta
-    if not np.allclose(theta, phi[ties.representative], rtol=1e-9, atol=1e-12):
+    if not np.allclose(theta, natural.shown(mixture, phi)[ties.representative], rtol=1e-9, atol=1e-12):
         raise OptionError("these experts cannot change places: fixed= or dropped coefficients differ between them")
     names = tuple(fitted.expert_names[place] for place in places[: mixture.experts])
     solution, inverse = fitted.solution, np.linalg.inv(matrix)
@@ -91,7 +101,8 @@ def _reordered(fitted: "Fitted", places: np.ndarray) -> "Fitted":
         class_weight=solution.class_weight[places],
         verdict=solution.verdict._replace(status=_renumbered(solution.verdict.status, places)),
     )
-    return fitted._replace(solution=solution, phi=phi, theta=theta, names=names)
+    jacobian = matrix @ fitted.jacobian @ inverse
+    return fitted._replace(solution=solution, phi=phi, theta=theta, jacobian=jacobian, names=names)
 
 
 def _renumbered(status: str, places: np.ndarray) -> str:

@@ -33,8 +33,8 @@ class Reporting:
         kind: "information" (inverse observed information), "robust" (sandwich), "cluster" (scores summed within
         the `cluster` column). NaN for parameters without a standard error.
 
-        Sandwiches have no small-sample factor, as statsmodels' HC0. Stata's `vce(robust)` is n / (n - 1) times as large,
-        its `vce(cluster)` and R's `sandwich::vcovCL` G / (G - 1) times, with G clusters.
+        Sandwiches have no small-sample factor, as statsmodels' HC0. Stata's `vce(robust)` is n / (n - 1) times it,
+        its `vce(cluster)` and R's `sandwich::vcovCL` G / (G - 1) times it, with G clusters.
         """
         check_is_fitted(self, "fitted_")
         if choice("kind", kind, COVARIANCES) == "information":

@@ -12,7 +12,7 @@ from mixstat.estimators.methods.priors import multipliers
 from mixstat.estimators.model import report
 from mixstat.estimators.model.checks import integer, number
 from mixstat.estimators.model.random import generator
-from mixstat.exceptions import ConvergenceWarning, DataError
+from mixstat.exceptions import ConvergenceWarning, DataError, OptionError
 from mixstat.inference.nuts import Schedule
 from mixstat.inference.posterior import normal_draws
 from mixstat.inference.prior import make_prior
@@ -85,6 +85,8 @@ class Sampling:
             integer("warmup", warmup, 20),
             number("target_acceptance", target_acceptance, low=0.05, high=0.999),
         )
+        if self.fitted_.plan.repeated:
+            raise OptionError("sample_posterior() has no priors for growth curves; see bootstrap() and laplace_draws()")
         rng, scales = generator(random_state), multipliers(self.fitted_, priors)
         if not hasattr(self, "_problem"):
             raise DataError("sample_posterior() needs the training data, which a saved model does not hold; refit")

@@ -9,7 +9,7 @@ import pandas as pd
 from mixstat.core.design import Data
 from mixstat.estimators.methods.settings import covariates_of, data_of
 from mixstat.estimators.model.new_data import with_response
-from mixstat.estimators.model.outputs import Means
+from mixstat.estimators.model.outputs import Means, is_covariate
 from mixstat.estimators.model.slots import Slot
 from mixstat.estimators.model.state import Fitted
 from mixstat.estimators.model.units import check_weight
@@ -61,9 +61,12 @@ def open_scene(fitted: Fitted, table: Any, target: str, by: Any, weight: Any, co
     opened = Table(table)
     if not opened.n_rows:
         raise DataError("the data have no rows")
+    require_gate(fitted, target)
     frame = covariates_of(fitted, table)
     data = with_response(fitted, table).data if target == "responsibility" else data_of(fitted, frame)
     keys, averages = _averages(opened, by, weight)
+    if target == "responsibility" and fitted.plan.repeated:
+        keys = _subjects(fitted, opened, averages)
     ties = fitted.assembled.named.ties
     at = Estimate(fitted.phi, ties.matrix, covariance)
     return Scene(fitted, at, frame, data, target, keys, averages, _outputs(fitted, target))
@@ -75,18 +78,18 @@ def answer(
     form: str,
     data: Data,
     *,
-    other: tuple[np.ndarray, np.ndarray] | None = None,
+    other: tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]] | None = None,
     covariate: np.ndarray | None = None,
     scale: str = "dydx",
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """(keys, estimates, standard errors), outputs one after the other; `keys` are further columns of one value."""
     fitted = scene.fitted
-    query = Query(scene.target, form, scale, _places(fitted))
+    query = Query(scene.target, form, scale, places_of(fitted))
     rows = Rows(
         data,
-        (data.columns, data.offsets) if other is None else other,
+        (data.columns, data.offsets, ()) if other is None else other,
         np.ones(data.columns.shape[-1]) if covariate is None else covariate,
-        _constants(fitted),
+        constants_of(fitted),
     )
     mixture = fitted.assembled.mixture
     if scene.averages is None:
@@ -104,6 +107,22 @@ def _long_keys(scene: Scene, keys: Mapping[str, str]) -> pd.DataFrame:
     table = scene.keys.iloc[np.tile(np.arange(count), outputs)].reset_index(drop=True).assign(**keys)
     repeated = scene.outputs.iloc[np.repeat(np.arange(outputs), count)].reset_index(drop=True)
     return pd.concat([table, repeated], axis=1)
+
+
+def require_gate(fitted: Fitted, target: str) -> None:
+    """An error where the gate is not all that covariates say of classes."""
+    if target in ("mean", "gate") and fitted.plan.repeated and fitted.plan.has_several_outcomes:
+        raise OptionError(
+            f"{target!r} has no standard errors where covariates are modelled jointly and so inform membership; ask "
+            "for each expert's, use predict(), or refit with covariates='fixed'"
+        )
+
+
+def _subjects(fitted: Fitted, opened: Table, averages: Averages | None) -> pd.DataFrame:
+    """A row a unit."""
+    if averages is not None:
+        raise OptionError("responsibilities of a growth model stand a unit, not a row: leave by= out")
+    return pd.DataFrame({fitted.unit_name: pd.unique(opened.raw(str(fitted.unit_name))[0])})
 
 
 def _averages(opened: Table, by: Any, weight: Any) -> tuple[pd.DataFrame, Averages | None]:
@@ -154,12 +173,14 @@ def _slots(fitted: Fitted) -> list[dict[int, tuple[tuple[int, int], Slot]]]:
             int(slot.plan.key.split(".")[1]): ((outcome, item), slot)
             for outcome, slots in enumerate(template)
             for item, slot in enumerate(slots)
+            if not is_covariate(fitted, slot)
         }
         found.append(dict(sorted(places.items())))
     return found
 
 
-def _places(fitted: Fitted) -> tuple[tuple[tuple[int, int], ...], ...]:
+def places_of(fitted: Fitted) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """Group -> response -> (outcome, item), as a query names them."""
     return tuple(tuple(place for place, _ in template.values()) for template in _slots(fitted))
 
 
@@ -180,7 +201,7 @@ def _outputs(fitted: Fitted, target: str) -> pd.DataFrame:
     return table
 
 
-def _constants(fitted: Fitted) -> np.ndarray:
+def constants_of(fitted: Fitted) -> np.ndarray:
     """Means of classes without parameters, (extra, output)."""
     slots = [slot for _, slot in _slots(fitted)[0].values()]
     means = [

@@ -10,6 +10,7 @@ from mixstat.estimators.model.fitting import prepare, standardize
 from mixstat.estimators.model.plan import GATE, Plan
 from mixstat.estimators.model.state import Fitted, Training
 from mixstat.exceptions import DataError, OptionError
+from mixstat.families.growth.form import COVARIANCE
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem
 from mixstat.inference.hypotheses import ChiSquare, score_test
@@ -59,6 +60,8 @@ def _extended(plan: Plan, term: str, to: str) -> Plan:
     parameters = sorted({name for outcome in plan.outcomes for name in outcome.parts})
     if to not in (LOCATION, *parameters):
         raise OptionError(f"to must be one of {', '.join(map(repr, (GATE, LOCATION, *parameters)))}, got {to!r}")
+    if to == COVARIANCE:
+        raise OptionError(f"the {COVARIANCE} of a growth curve is common to a class; test location, a factor or gate")
 
     def extend(outcome: Any) -> Any:
         if to == LOCATION:

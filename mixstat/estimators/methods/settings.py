@@ -38,6 +38,11 @@ def data_of(fitted: Fitted, frame: pd.DataFrame) -> Data:
     return read(fitted, frame, response=False, by_unit=False).data
 
 
+def setting_of(fitted: Fitted, data: Data) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
+    """What a covariate can change: columns, offsets and, of repeated outcomes, times and covariates of occasions."""
+    return data.columns, data.offsets, data.responses if fitted.plan.repeated else ()
+
+
 def replaced(frame: pd.DataFrame, variable: str, values: Any) -> pd.DataFrame:
     """The same rows with other values of one covariate, whatever its name."""
     other = frame.copy(deep=False)

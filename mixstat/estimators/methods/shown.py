@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from mixstat.estimators.methods.subjects import observed_values
 from mixstat.estimators.model import new_data, outputs
 from mixstat.estimators.model.checks import choice
 from mixstat.estimators.model.slots import Slot, by_key
@@ -30,7 +31,7 @@ def numeric_responses(fitted: "Fitted") -> list[Shown]:
     return [
         Shown(name, slot, outcome, column)
         for outcome, slot in enumerate(ordered)
-        if not slot.family.categories
+        if not slot.family.categories and not outputs.is_covariate(fitted, slot)
         for column, name in enumerate(_column_names(slot))
     ]
 
@@ -50,8 +51,10 @@ def shown_response(fitted: "Fitted", response: str | None) -> Shown:
     return next(iter(known.values())) if response is None else known[choice("response", response, list(known))]
 
 
-def observed(shown: Shown, new: "NewData") -> np.ndarray:
+def observed(fitted: "Fitted", shown: Shown, new: "NewData") -> np.ndarray:
     """The response (row,), NaN where missing; the share of successes of a binomial one."""
+    if shown.slot.family.repeated:
+        return observed_values(fitted, new)
     response = (new.responses or {})[shown.slot.plan.key]
     values = response.values[shown.column]
     values = values / response.data[1] if response.family.name == "binomial" else values

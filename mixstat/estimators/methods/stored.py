@@ -17,11 +17,13 @@ from mixstat.estimators.extras import Box, Noise
 from mixstat.estimators.methods import arguments
 from mixstat.estimators.model.assembly import Assembled, assemble
 from mixstat.estimators.model.columns import Columns
+from mixstat.estimators.model.occasions import bound, common_times
 from mixstat.estimators.model.plan import GATE, OutcomePlan, Plan
 from mixstat.estimators.model.sample import Sample
 from mixstat.estimators.model.slots import by_key
 from mixstat.estimators.model.state import Fitted, Request
 from mixstat.exceptions import DataError
+from mixstat.families.growth import Growth
 from mixstat.fit.solution import Solution, Start, Verdict
 from mixstat.fit.standardize import Scaling, uses
 from mixstat.fit.ties import TieMap, Ties
@@ -42,7 +44,7 @@ def describe(model: Any) -> Archive:
         "estimator": arguments.encode(model),
         "array_mode": _describe_array_mode(model),
         "schema": persist.to_dict(fitted.schema),
-        "levels": {outcome.key: list(slots[outcome.key].family.categories) for outcome in fitted.plan.outcomes},
+        "levels": {outcome.key: _levels(slots[outcome.key].family) for outcome in fitted.plan.outcomes},
         "labels": [list(label) for label in fitted.assembled.named.labels],
         "dropped": list(fitted.dropped),
         "rows": {"given": int(sample.n_given), "dropped": int(sample.n_dropped)},
@@ -53,6 +55,11 @@ def describe(model: Any) -> Archive:
         "expert_names": list(fitted.names),
     }
     return Archive(plain, _describe_numbers(fitted))
+
+
+def _levels(family: Family) -> list:
+    """What a family has learnt of its response: categories, or the times that all subjects have in common."""
+    return list(common_times(family) if isinstance(family, Growth) else family.categories)
 
 
 def _describe_array_mode(model: Any) -> dict[str, Any] | None:
@@ -79,6 +86,7 @@ def _describe_numbers(fitted: Fitted) -> dict[str, np.ndarray]:
         "starts": np.array([[s.log_likelihood, s.objective] for s in solution.starts], dtype=float).reshape(-1, 2),
         "weight": sample.weight,
         "unit": None if sample.unit is None else sample.unit.astype(np.int32),
+        "observed": None if sample.seen is None else sample.seen.astype(np.int32),
         "gradient": solution.gradient,
         "information": solution.information,
     }
@@ -169,7 +177,7 @@ def _assembled(request: Request, schema: Schema, levels: dict[str, Any], labels:
     size = _size(plan, schema, families, extras)
     if size != len(labels):
         raise DataError(f"the model has {size} coefficients, the file {len(labels)}")
-    columns = _columns(schema)
+    columns = _columns(plan, schema)
     known = {f"{key}:{columns.by_place[place]}" for key, places in columns.places.items() for place in places}
     if sorted(set(dropped)) != dropped or not known.issuperset(dropped):
         raise DataError("'dropped' names columns that no formula has")
@@ -183,6 +191,8 @@ def _bound_family(outcome: OutcomePlan, names: tuple[str, ...], levels: Any, sch
     """The family of a response, with the levels it had in fit."""
     if not isinstance(levels, list):
         raise DataError(f"the levels of {outcome.formula!r} are no list")
+    if outcome.family.repeated:
+        return _growth_family(outcome, levels, schema)
     family = outcome.family.specialize(names, levels or None)
     if list(family.categories) != levels:
         raise DataError(f"family {family.name!r} of {outcome.formula!r} does not have the levels {levels}"[:300])
@@ -191,6 +201,17 @@ def _bound_family(outcome: OutcomePlan, names: tuple[str, ...], levels: Any, sch
         raise DataError(f"the levels of {outcome.formula!r} are not those of its column")
     if levels and (seen is None or seen.kind == "number") and not _is_increasing(levels):
         raise DataError(f"the levels of {outcome.formula!r} are not increasing numbers")
+    return family
+
+
+def _growth_family(outcome: OutcomePlan, times: list, schema: Schema) -> Growth:
+    """A growth family, with the columns of its formulas and the common times it had in fit."""
+    if not _is_increasing(times) or not np.isfinite(times).all():
+        raise DataError(f"the times of {outcome.formula!r} are not increasing numbers")
+    columns = {key: schema.column_names(outcome.part_key(key)) for key in outcome.occasions}
+    family = bound(outcome, columns, np.array(times, dtype=float))
+    if list(common_times(family)) != times:
+        raise DataError(f"{outcome.shown!r} has no use for common times")
     return family
 
 
@@ -203,19 +224,21 @@ def _size(plan: Plan, schema: Schema, families: Mapping[str, Family], extras: in
     """Number of coefficients."""
     size = 0
     for template, copies in zip(plan.templates, plan.copies, strict=True):
-        keys = [o.key if p.location else o.part_key(p.key) for o in template for p in families[o.key].parameters]
+        keys = [o.formula_key(p) for o in template for p in families[o.key].parameters]
         size += copies * sum(len(schema.column_names(key)) for key in keys)
     gate = 0 if plan.gate is None else len(schema.column_names(GATE))
     return size + (sum(plan.copies) + extras - 1) * gate
 
 
-def _columns(schema: Schema) -> Columns:
-    """The distinct columns of all formulas, from an empty table."""
+def _columns(plan: Plan, schema: Schema) -> Columns:
+    """The distinct columns of all formulas of the design, from an empty table."""
+    of_occasions = {outcome.part_key(name) for outcome in plan.outcomes for name in outcome.occasions}
     matrices = {
         key: Matrix(schema.column_names(key), np.empty((0, len(schema.column_names(key)))), schema.term_labels(key))
         for key in schema.rights
+        if key not in of_occasions
     }
-    offsets = {key: np.empty(0) for key, right in schema.rights.items() if right.offsets}
+    offsets = {key: np.empty(0) for key, right in schema.rights.items() if right.offsets and key in matrices}
     return Columns(Materialized(matrices, offsets, None, {}, np.empty(0, dtype=np.intp), 0, 0))
 
 
@@ -249,7 +272,7 @@ def _order(plan: OutcomePlan) -> int:
 
 def _sample(request: Request, rows: Plain, numbers: Numbers) -> Sample:
     """Weights, and which rows form a unit; positions, labels and clusters are not kept."""
-    weight, unit = numbers.take("weight", None), None
+    weight, unit, seen = numbers.take("weight", None), None, None
     if not ((weight >= 0).all() and weight.any()):
         raise DataError("the array 'weight' holds negative weights, or none above 0")
     if request.unit is not None:
@@ -257,11 +280,14 @@ def _sample(request: Request, rows: Plain, numbers: Numbers) -> Sample:
         if not len(unit) or unit.min() < 0 or unit.max() + 1 != len(weight):
             raise DataError("the array 'unit' does not number the units")
     row_weight = weight if unit is None else weight[unit]
+    repeated = request.plan.repeated
+    if repeated:
+        seen = numbers.take("observed", len(row_weight), kind="i").astype(bool)
     given, gone = rows.take_count("given"), rows.take_count("dropped")
     rows.finish()
     if given - gone != len(row_weight):
         raise DataError(f"{given} rows less {gone} dropped ones are not the {len(row_weight)} that have a weight")
-    return Sample(weight, row_weight, unit, None, None, np.empty(0, dtype=np.intp), given, gone)
+    return Sample(weight, row_weight, unit, None, None, np.empty(0, dtype=np.intp), given, gone, repeated, seen)
 
 
 def _scaling(assembled: Assembled, numbers: Numbers) -> Scaling:

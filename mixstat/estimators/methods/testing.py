@@ -13,8 +13,9 @@ from mixstat.estimators.model import report
 from mixstat.estimators.model.checks import level as checked
 from mixstat.estimators.model.state import given_or_training
 from mixstat.exceptions import DataError, OptionError
+from mixstat.families.growth.form import COVARIANCE, VARIANCE
 from mixstat.formula.hypothesis import parse_hypothesis
-from mixstat.inference import hypotheses
+from mixstat.inference import hypotheses, natural
 from mixstat.inference.profile import maximum, profile_interval
 from mixstat.results.tables import label_columns, standard_errors, wald_columns
 
@@ -106,7 +107,8 @@ class Testing:
     def profile(self, names: str | Sequence[str] | None = None, level: float = 0.95) -> pd.DataFrame:
         """Profile-likelihood intervals of coefficients (all of them if `names` is None), on the user's scale.
 
-        An end is infinite where the likelihood never falls to the level. Needs the training data.
+        An end is infinite where the likelihood never falls to the level. Needs the training data. Covariances
+        of random coefficients are no single parameters of the fit: `bootstrap()` and `confint()` have their intervals.
         """
         check_is_fitted(self, "fitted_")
         if not hasattr(self, "_problem"):
@@ -144,11 +146,12 @@ def _place(name: str, names: list[str]) -> int:
 
 def _by_term(fitted: "Fitted", labels: list["Label"]) -> dict[tuple[str, str], list[int]]:
     """(parameter, formula term) -> places of its coefficients in all experts."""
-    columns = fitted.assembled.columns
-    terms = {name: columns.terms[place] for place, name in enumerate(columns.by_place)}
+    columns, schema = fitted.assembled.columns, fitted.schema
+    terms = {n: t for key in schema.rights for n, t in zip(*schema.columns[key], strict=True)}
+    terms |= {name: columns.terms[place] for place, name in enumerate(columns.by_place)}
     found: dict[tuple[str, str], list[int]] = {}
     for place, label in enumerate(labels):
-        if label.term != "Intercept":
+        if label.term != "Intercept" and label.parameter not in (COVARIANCE, VARIANCE):
             found.setdefault((label.parameter, terms[label.term]), []).append(place)
     return found
 
@@ -165,16 +168,45 @@ def _equalities(labels: list["Label"], places: list[int]) -> np.ndarray:
 def _profile_table(fitted: "Fitted", problem: "Problem", places: list[int], level: float) -> pd.DataFrame:
     at = maximum(problem, fitted.solution.theta)
     labels, z = report.labels_of(fitted), float(norm.ppf(0.5 + level / 2))
-    intervals = [profile_interval(problem, at, fitted.jacobian[place], z) for place in places]
-    estimate = fitted.theta[places]
+    slopes = _slopes(fitted, labels, places)
+    intervals = [
+        profile_interval(problem, at, fitted.jacobian[place] / slope, z)
+        for place, slope in zip(places, slopes, strict=True)
+    ]
+    ends = {
+        side: [_end_shown(fitted, place, getattr(found, side)) for place, found in zip(places, intervals, strict=True)]
+        for side in ("low", "high")
+    }
     return pd.DataFrame(
         label_columns([labels[place] for place in places])
-        | {
-            "estimate": estimate,
-            "conf_low": estimate + [interval.low for interval in intervals],
-            "conf_high": estimate + [interval.high for interval in intervals],
-        }
+        | {"estimate": fitted.theta[places], "conf_low": ends["low"], "conf_high": ends["high"]}
     )
+
+
+def _slopes(fitted: "Fitted", labels: list["Label"], places: list[int]) -> np.ndarray:
+    """d shown / d fitted of each coefficient, which must be a function of one that is fitted."""
+    mixture, chosen = fitted.assembled.mixture, fitted.assembled.named.ties.representative
+    slope = natural.slope(mixture, fitted.phi)[np.ix_(chosen, chosen)][places]
+    own = slope[np.arange(len(places)), places]
+    mixed = (np.abs(slope).sum(axis=1) > np.abs(own)).nonzero()[0]
+    if len(mixed):
+        name = labels[places[mixed[0]]].name
+        raise OptionError(
+            f"profile() has no interval of {name!r}, which depends on several parameters of the fit; name the "
+            "coefficients wanted, and see bootstrap() or confint() for the others"
+        )
+    return own
+
+
+def _end_shown(fitted: "Fitted", place: int, deviation: float) -> float:
+    """An end of an interval as tables show the coefficient, from its deviation on the scale of the fit."""
+    if not natural.has_natural(fitted.assembled.mixture):
+        return float(fitted.theta[place]) + deviation
+    where = fitted.assembled.named.ties.representative[place]
+    phi = fitted.phi.copy()
+    phi[where] += deviation
+    with np.errstate(all="ignore"):
+        return float(natural.shown(fitted.assembled.mixture, phi)[where])
 
 
 def likelihood_ratio_test(restricted: Any, full: Any) -> pd.DataFrame:

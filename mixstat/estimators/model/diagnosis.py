@@ -14,7 +14,9 @@ from mixstat.estimators.model.columns import Columns
 from mixstat.estimators.model.plan import Plan
 from mixstat.estimators.model.responses import ResponseData, distinct
 from mixstat.estimators.model.sample import Sample
+from mixstat.estimators.model.times import remarks_on_times
 from mixstat.exceptions import CollinearityWarning, DataError
+from mixstat.families.growth import Growth
 from mixstat.fit.linear_algebra import invert
 from mixstat.fit.solution import Solution, Verdict
 from mixstat.fit.standardize import aliased
@@ -85,7 +87,7 @@ def require_variation(plan: Plan, responses: Mapping[str, ResponseData], sample:
     """A continuous response with a free scale must vary: otherwise its density has no bound."""
     for outcome in plan.outcomes:
         response = responses[outcome.key]
-        if not response.family.unbounded or outcome.fixed:
+        if not response.family.unbounded or response.family.repeated or outcome.fixed:
             continue
         used = response.seen & ~response.at_atom & (sample.design_weight > 0)
         for name, values in zip(response.names, response.values[:, used], strict=False):
@@ -116,28 +118,38 @@ def diagnose(
             f"perfect separation: coefficients of {_listed(separated)} grow without bound; drop a covariate, merge "
             "levels or set penalty"
         )
-    if not found and not edge:
+    sound = verdict.converged and not found
+    remarks = remarks_on_times(assembled, solution.phi, responses, sample.design_weight, sound=sound)
+    if not found and not edge and not remarks:
         return verdict
     flat = bool(edge) and verdict.status.startswith("not converged") and solution.decrement < FLAT
     converged = (verdict.converged or flat) and not found
     words = [] if flat or verdict.status.startswith("converged: ") else [verdict.status]
     edges = [f"{_listed(edge)} lies on the boundary of its range"] if edge else []
     start = ["converged"] if converged and not words else []
-    return verdict._replace(converged=converged, status="; ".join([*start, *found, *edges, *words]))
+    return verdict._replace(converged=converged, status="; ".join([*start, *found, *edges, *remarks, *words]))
 
 
 def _is_exact(solution: Solution, responses: Mapping[str, ResponseData], sample: Sample) -> bool:
     total, gain = 0.0, solution.log_likelihood
     for response in distinct(responses):
-        weight = np.where(response.seen & ~response.at_atom, sample.design_weight, 0.0)
+        weight, values = _observed(response, sample)
         if not response.family.unbounded or not weight.any():
             return False
-        values = np.where(weight > 0, response.values, 0.0)
         mean = values @ weight / weight.sum()
         spread = np.sqrt(((values - mean[:, None]) ** 2) @ weight / weight.sum())
         gain += float(weight.sum() * np.log(np.maximum(spread, 1e-300)).sum())
         total += float(weight.sum() * (EXACT + FURTHER * (len(values) - 1)))
     return gain > total
+
+
+def _observed(response: ResponseData, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (value,) and values (dimension, value) of what was observed, occasions of subjects one by one."""
+    weight = np.where(response.seen & ~response.at_atom, sample.design_weight, 0.0)
+    if isinstance(response.family, Growth):
+        at = response.family.read(response.data)
+        return (at.seen * weight).ravel(), at.y.reshape(1, -1)
+    return weight, np.where(weight > 0, response.values, 0.0)
 
 
 def _runaway(assembled: Assembled, solution: Solution) -> tuple[list[Label], list[Label]]:
@@ -149,14 +161,25 @@ def _runaway(assembled: Assembled, solution: Solution) -> tuple[list[Label], lis
     error = np.sqrt(np.diag(covariance).clip(min=0.0)) if len(covariance) else np.zeros(0)
     location, other = _unitless(assembled)
     wild = [label for label, e in zip(labels, error, strict=True) if e > UNBOUNDED_ERROR]
-    separated = [label for label in wild if _base(label.parameter) in location]
-    return separated, [label for label in wild if _base(label.parameter) in other]
+    return [label for label in wild if _is_one_of(label, location)], [
+        label for label in wild if _is_one_of(label, other)
+    ]
 
 
-def _unitless(assembled: Assembled) -> tuple[set[str], set[str]]:
-    """Names of (locations, other parameters) that do not carry the unit of a response."""
+def _is_one_of(label: Label, parameters: set[tuple[str, str]]) -> bool:
+    name = _base(label.parameter)
+    return (name, "") in parameters or (name, label.term) in parameters
+
+
+def _unitless(assembled: Assembled) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """(name, term if it has one of its own) of (locations, other parameters) without the unit of a response."""
     families = [outcome.family for group in assembled.mixture.groups for outcome in group.outcomes]
-    named = [(_base(p.name), p.location) for f in families for p in f.parameters if f.discrete or p.link != "identity"]
+    named = [
+        ((_base(p.name), p.term), p.location)
+        for f in families
+        for p in f.parameters
+        if f.discrete or p.link != "identity"
+    ]
     return {name for name, location in named if location}, {name for name, location in named if not location}
 
 

@@ -55,7 +55,7 @@ def prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
         )
     sample = take_sample(materialized, request.unit, request.cluster, sample_weight)
     gathered = None
-    if plan.repeated and sample.unit is not None and sample.unit_labels is not None:
+    if plan.repeated:
         gathered = gather(plan, materialized, sample.unit, sample.unit_labels)
         sample = sample._replace(repeated=True, seen=gathered.seen(plan))
     responses = _responses(request, materialized, gathered)

@@ -1,6 +1,6 @@
 """Occasions: rows of a long table gathered into subjects, the rows of a growth model's design."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -9,16 +9,17 @@ import numpy as np
 from mixstat.estimators.model.plan import GATE, OutcomePlan, Plan
 from mixstat.estimators.model.responses import ResponseData
 from mixstat.estimators.model.units import first_rows, require_constant
-from mixstat.exceptions import DataError
+from mixstat.exceptions import DataError, OptionError
 from mixstat.families.growth import Growth
 from mixstat.families.growth import Occasions as Fields
-from mixstat.families.growth.curves import make_curve
+from mixstat.families.growth.curves import make_curve, time_label
 from mixstat.formula import Materialized, Matrix, Response
 
 TIME, VARYING, RANDOM, SCALE = "time", "varying", "random", "scale"
 """Keys of an outcome's formulas at the level of occasions."""
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64)
 MAX_LEVELS = 40
+LATENT_BASIS = "latent_basis"
 
 
 class Grid(NamedTuple):
@@ -54,8 +55,10 @@ class Gathered(NamedTuple):
         return np.logical_or.reduce(found)
 
 
-def gather(plan: Plan, rows: Materialized, unit: np.ndarray, labels: np.ndarray) -> Gathered:
+def gather(plan: Plan, rows: Materialized, unit: np.ndarray | None, labels: np.ndarray | None) -> Gathered:
     """Subjects of a long table. What acts on subjects must not vary inside one; occasions are sorted by time."""
+    if unit is None or labels is None:
+        raise OptionError("unit= is needed: the column of the subject, as in GrowthCurve(..., unit='child')")
     own = {o.part_key(name) for o in plan.outcomes for name in o.occasions}
     matrices = {k: _constant(k, m, unit, labels) for k, m in rows.matrices.items() if k not in own}
     first = first_rows(unit)
@@ -74,7 +77,7 @@ def times_of(plan: Plan, rows: Materialized) -> np.ndarray:
     """(row,) times of the first outcome that has them, else the order of the rows."""
     for outcome in plan.outcomes:
         if TIME in outcome.occasions:
-            return rows.matrices[outcome.part_key(TIME)].values[:, 0]
+            return _times(outcome, rows)
     return np.arange(len(rows.kept), dtype=float)
 
 
@@ -89,24 +92,39 @@ def _grid(unit: np.ndarray, times: np.ndarray) -> Grid:
 
 def bind(outcome: OutcomePlan, rows: Materialized, response: Response) -> Growth:
     """The family with the occasion-level columns, times and levels of these data."""
+    _require_numbers(response)
+    matrices = {key: rows.matrices[outcome.part_key(key)] for key in outcome.occasions}
+    times = np.unique(_times(outcome, rows))
+    return bound(outcome, {key: matrix.names for key, matrix in matrices.items()}, times)
+
+
+def bound(outcome: OutcomePlan, columns: Mapping[str, Sequence[str]], times: np.ndarray) -> Growth:
+    """The family with these columns by formula key, and with the distinct times if it needs common ones."""
     family = outcome.family
     assert isinstance(family, Growth)
-    _require_numbers(response)
     names: dict[str, int] = {}
-    places = {key: _places(names, outcome, key, rows) for key in (VARYING, RANDOM, SCALE)}
+    places = {
+        key: tuple(names.setdefault(name, len(names)) for name in columns.get(key, ()))
+        for key in (VARYING, RANDOM, SCALE)
+    }
     family = replace(family, fixed=places[VARYING], scale_columns=places[SCALE])
     if family.curve is None:
         family = replace(family, random=places[RANDOM])
-    times = np.unique(rows.matrices[outcome.part_key(TIME)].values[:, 0]) if TIME in outcome.occasions else np.zeros(0)
     if family.residual == "occasion":
         levels = _levels(times, "residual='occasion'", "residual='~ C(wave)'")
         first = len(names)
-        names.update({f"{level:g}": first + i for i, level in enumerate(levels)})
+        names.update({time_label(level): first + i for i, level in enumerate(levels)})
         family = replace(family, levels=levels, scale_columns=tuple(range(first, len(names))))
-    if family.curve is not None and family.curve.name == "latent_basis":
+    if family.curve is not None and family.curve.name == LATENT_BASIS:
         levels = _levels(times, "latent_basis(...)", "a spline such as bs(time, df=4)")
-        family = replace(family, curve=make_curve("latent_basis", times=levels))
+        family = replace(family, curve=make_curve(LATENT_BASIS, times=levels))
     return replace(family, columns=tuple(names))
+
+
+def common_times(family: Growth) -> tuple[float, ...]:
+    """The distinct times that a bound family needs, if any."""
+    curve = family.curve
+    return curve.times if curve is not None and curve.name == LATENT_BASIS else family.levels
 
 
 def _require_numbers(response: Response) -> None:
@@ -124,11 +142,27 @@ def _require_numbers(response: Response) -> None:
         raise DataError(f"the response {response.names[0]!r} is infinite in {np.isinf(values).sum()} rows; remove them")
 
 
-def _places(names: dict[str, int], outcome: OutcomePlan, key: str, rows: Materialized) -> tuple[int, ...]:
-    """Numbers of a formula's columns among all distinct ones."""
-    if key not in outcome.occasions:
-        return ()
-    return tuple(names.setdefault(name, len(names)) for name in rows.matrices[outcome.part_key(key)].names)
+def _times(outcome: OutcomePlan, rows: Materialized) -> np.ndarray:
+    """(row,) times of an outcome, zeros where it has none."""
+    if TIME not in outcome.occasions:
+        return np.zeros(len(rows.kept))
+    matrix = rows.matrices[outcome.part_key(TIME)]
+    if matrix.values.shape[1] != 1:
+        shown = outcome.occasions[TIME].removeprefix("~ 0 + ")
+        raise DataError(
+            f"the times {shown!r} of {outcome.shown!r} are categories ({', '.join(matrix.names[:3])}, ...); a growth "
+            "curve needs numbers: convert them, for example with pandas.to_numeric"
+        )
+    return matrix.values[:, 0]
+
+
+def _require_positive(family: Growth, times: np.ndarray, rows: np.ndarray) -> None:
+    if family.residual == "brownian" and (times < 0).any():
+        first = int(np.argmax(times < 0))
+        raise DataError(
+            f"residual='brownian' starts at time 0, but {(times < 0).sum()} times are negative (first: {times[first]:g}"
+            f" in row {rows[first]}); count time from the first occasion, or use residual='ar1'"
+        )
 
 
 def _levels(times: np.ndarray, what: str, instead: str) -> tuple[float, ...]:
@@ -137,6 +171,8 @@ def _levels(times: np.ndarray, what: str, instead: str) -> tuple[float, ...]:
             f"{what} needs common times, but there are {len(times)} different ones (at most {MAX_LEVELS}); round them, "
             f"or use {instead}"
         )
+    if len(times) < 2:
+        raise DataError(f"{what} needs at least 2 different times, but there is {len(times)}")
     return tuple(float(t) for t in times)
 
 
@@ -146,7 +182,8 @@ def encode(outcome: OutcomePlan, family: Growth, gathered: Gathered, response: R
     count = len(rows.kept)
     values = np.full(count, np.nan) if response is None else np.asarray(response.values, dtype=float)
     seen = ~np.isnan(values)
-    times = rows.matrices[outcome.part_key(TIME)].values[:, 0] if TIME in outcome.occasions else np.zeros(count)
+    times = _times(outcome, rows)
+    _require_positive(family, times[seen], rows.kept[seen])
     columns = np.array([_column(outcome, family, rows, name, times) for name in family.columns]).reshape(-1, count)
     fields = Fields(
         grid.spread(np.where(seen, values, 0.0)),
@@ -177,7 +214,7 @@ def _column(outcome: OutcomePlan, family: Growth, rows: Materialized, name: str,
     unknown = ~np.isin(times, levels)
     if unknown.any():
         raise DataError(f"time {times[unknown][0]:g} was not seen in fit, where residual='occasion' met {list(levels)}")
-    return (times == float(name)).astype(float) if name in {f"{v:g}" for v in levels} else np.zeros(len(times))
+    return (times == float(name)).astype(float)
 
 
 def covariate_response(names: Sequence[str], gathered: Gathered) -> Response:

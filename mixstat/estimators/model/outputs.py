@@ -9,6 +9,7 @@ import pandas as pd
 from mixstat.estimators.model.new_data import NewData, class_probability, read
 from mixstat.estimators.model.slots import Slot
 from mixstat.estimators.model.state import Fitted
+from mixstat.fit.precision import double
 from mixstat.formula.frame import Table
 from mixstat.inference.prediction import row_means, row_predictors
 
@@ -92,6 +93,7 @@ def _drawn(slot: Slot, new: NewData) -> int:
     return slot.family.drawn(new.responses[slot.plan.key].data)
 
 
+@double
 def draw(fitted: Fitted, new: NewData, rng: np.random.Generator) -> list[np.ndarray]:
     """One draw of every distinct response, (row, dimension), categories as codes; covariates modelled jointly stay."""
     chosen = _draw_classes(class_probability(fitted, new), rng)

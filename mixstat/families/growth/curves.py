@@ -28,15 +28,17 @@ class Curve:
 
     `function(t, *coefficients)` is the mean; t is (occasion, subject), each coefficient (subject,). `candidates(times)`
     gives rough values of the nonlinear coefficients to start from, (candidate, nonlinear), given all observed times.
-    `broken`: the curve is not smooth in its nonlinear coefficients (knots of lines).
+    `broken`: the curve is not smooth in its nonlinear coefficients (knots of lines). `times`: the common times that the
+    curve is made of, if any.
     """
 
     name: str
     function: Function = field(repr=False)
     factors: tuple[str, ...]
     nonlinear: tuple[str, ...] = ()
-    candidates: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+    candidates: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False, compare=False)
     broken: bool = False
+    times: tuple[float, ...] = ()
 
     @property
     def coefficients(self) -> tuple[str, ...]:
@@ -165,12 +167,19 @@ def make_curve(name: str, *, random: bool = False, degree: int = 2, times: Seque
         return Curve(name, _Polynomial(degree), ("intercept", "slope", *(f"power{p}" for p in range(2, degree + 1))))
     if name == "latent_basis":
         basis = _LatentBasis(tuple(float(t) for t in times))
-        inner = tuple(f"basis[{t:g}]" for t in basis.times[1:-1])
-        return Curve(name, basis, ("intercept", "change"), inner, basis.candidates if inner else None)
+        inner = tuple(f"basis[{time_label(t)}]" for t in basis.times[1:-1])
+        candidates = basis.candidates if inner else None
+        return Curve(name, basis, ("intercept", "change"), inner, candidates, times=basis.times)
     curve = CURVES[name]
     if random and name == "bilinear":
         return Curve(name, _smooth_bilinear, curve.factors, curve.nonlinear, curve.candidates)
     return curve
+
+
+def time_label(time: float) -> str:
+    """What tables call a common time: no two times have the same."""
+    short = f"{time:g}"
+    return short if float(short) == time else repr(float(time))
 
 
 def known_curves() -> list[str]:

@@ -109,6 +109,9 @@ class Growth(GrowthForm):
         count = jnp.sum(at.seen, axis=0)
         return -count * HALF_LOG_TWO_PI - 0.5 * (found.log_residual + log_m + square)
 
+    def score(self, eta: Array, data: Array) -> Array:
+        return self.score_and_curvature(eta, data)[0]
+
     def score_and_curvature(self, eta: Array, data: Array) -> tuple[Array, Array]:
         return score_and_curvature(self, eta, self.read(data))
 

@@ -5,13 +5,19 @@ from mixstat.results.plots.confusion import confusion, joint_counts
 from mixstat.results.plots.fits import fitted_means
 from mixstat.results.plots.frequencies import responsibilities, rootogram
 from mixstat.results.plots.gates import gate, gate_effects
+from mixstat.results.plots.occasions import bin_means, bin_times, knots, observed_means, residuals_by_time
 from mixstat.results.plots.searches import criteria, starts
 from mixstat.results.plots.style import COLOURS, GREY, MARKERS, colour, legend, new_figure, plain, to_png
+from mixstat.results.plots.trajectories import Band, Strands, profiles, trajectories
 
 __all__ = [
     "COLOURS",
     "GREY",
     "MARKERS",
+    "Band",
+    "Strands",
+    "bin_means",
+    "bin_times",
     "coefficients",
     "colour",
     "confusion",
@@ -20,11 +26,16 @@ __all__ = [
     "gate",
     "gate_effects",
     "joint_counts",
+    "knots",
     "legend",
     "new_figure",
+    "observed_means",
     "plain",
+    "profiles",
+    "residuals_by_time",
     "responsibilities",
     "rootogram",
     "starts",
     "to_png",
+    "trajectories",
 ]

@@ -1,0 +1,214 @@
+"""Growing: random coefficients of subjects, and trajectories of classes and of subjects over time."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+from sklearn.utils.validation import check_is_fitted
+
+from mixstat.core.design import Data
+from mixstat.estimators.methods.grids import rows_of
+from mixstat.estimators.methods.over_time import (
+    Profiles,
+    checked_times,
+    data_over_time,
+    known_times,
+    profiles,
+    require_growth,
+)
+from mixstat.estimators.methods.scene import constants_of, places_of, require_gate, restricted
+from mixstat.estimators.methods.subjects import averaged, subject_means, subjects_of
+from mixstat.estimators.model import new_data, outputs
+from mixstat.estimators.model.checks import boolean, choice
+from mixstat.estimators.model.checks import level as checked
+from mixstat.estimators.model.report import phi_covariance
+from mixstat.estimators.model.units import number_units
+from mixstat.exceptions import OptionError
+from mixstat.formula.frame import Table
+from mixstat.inference.effects import Estimate, Query, Rows, average_effects, row_effects
+
+if TYPE_CHECKING:
+    from mixstat.estimators.model.state import Fitted
+    from mixstat.inference.effects import Effects
+
+BY = ("class", "overall")
+
+
+class Growing:
+    """Methods of growth curves (`GrowthCurve`, alone or as the expert of a mixture)."""
+
+    fitted_: "Fitted"
+
+    def random_effects(self, X: Any = None, *, deviations: bool = False) -> pd.DataFrame:
+        """Empirical-Bayes coefficients of every subject: a row a subject, a column a random coefficient and its error.
+
+        The estimate of coefficient c is sum_k r_k (alpha_k + B_k x + E[zeta | y, k]) with the subject's
+        responsibilities r, covariates x and response y; `std_error_<c>` is the root of its posterior variance, within
+        classes plus between them, at the estimated parameters. `deviations=True` gives sum_k r_k E[zeta | y, k] alone.
+
+        X : a table with the response, as in `fit` (subjects may be new ones); None for the data of the fit.
+        """
+        check_is_fitted(self, "fitted_")
+        require_growth(self.fitted_, "random_effects()")
+        table = restricted(*rows_of(self, X, None))
+        new = new_data.with_response(self.fitted_, table)
+        subjects = subjects_of(self.fitted_, new)
+        if not any(subjects.names):
+            raise OptionError("the model has no random coefficients; see trajectories(), or refit with random='all'")
+        found = averaged(subjects, deviations=boolean("deviations", deviations))
+        error = np.sqrt(np.einsum("aan->an", found.covariance))
+        columns: dict[str, np.ndarray] = {}
+        for name, value, spread in zip(subjects.names[0], found.mean, error, strict=True):
+            columns |= {name: value, f"std_error_{name}": spread}
+        keys = profiles(self.fitted_, table).keys
+        return pd.concat([keys, pd.DataFrame(columns)], axis=1)
+
+    def trajectories(
+        self,
+        X: Any = None,
+        times: Any = None,
+        *,
+        level: float = 0.95,
+        by: str = "class",
+        covariance: str = "information",
+    ) -> pd.DataFrame:
+        """Mean trajectories with delta-method errors and pointwise intervals, a row a class and time.
+
+        X : covariate profiles, each row a trajectory (each subject, where X has the unit column; what varies inside is
+            averaged). The time column is not needed, nor for `by="class"` covariates of the gate. None: for each
+            class at the covariates of the sample averaged with its responsibilities, every subject counting with its
+            weight (of categories the shares are averaged); overall, the average of the subjects' trajectories.
+        times : values of the time column; None for a grid over those of X or of the data of the fit.
+        by : "class" for each expert's mean, "overall" for their average with the gate's probabilities.
+        covariance : the kind of `covariance()` that errors come from. The averages of covariates count as known.
+
+        Returns the profile's key (rowid or the unit column; not for X=None), expert (by class), time, mean, std_error,
+        conf_low, conf_high.
+        """
+        check_is_fitted(self, "fitted_")
+        require_growth(self.fitted_, "trajectories()")
+        require_gate(self.fitted_, "mean" if choice("by", by, BY) == "overall" else "expert_mean")
+        grid = checked_times(self.fitted_, times, known_times(self, X))
+        if X is None:
+            return average_trajectories(self, None, grid, level, by, covariance)
+        return _with_intervals(_profiled(self, X, grid, by, _estimate(self, covariance)), level)
+
+
+def average_trajectories(
+    model: Any, X: Any, times: np.ndarray, level: float, by: str = "class", covariance: str = "information"
+) -> pd.DataFrame:
+    """Trajectories averaged over the subjects of X, or of the fit with their weights."""
+    table = restricted(*rows_of(model, X, None))
+    subjects = profiles(model.fitted_, table)
+    weight = model.fitted_.sample.weight if X is None else np.ones(subjects.size)
+    average = _average if by == "class" else _overall
+    return _with_intervals(average(model, table, subjects, weight, times, _estimate(model, covariance)), level)
+
+
+def _with_intervals(table: pd.DataFrame, level: float) -> pd.DataFrame:
+    half = norm.ppf(0.5 + 0.5 * checked(level)) * table["std_error"]
+    return table.assign(conf_low=table["mean"] - half, conf_high=table["mean"] + half)
+
+
+def _estimate(model: Any, covariance: str) -> Estimate:
+    fitted = model.fitted_
+    return Estimate(
+        fitted.phi, fitted.assembled.named.ties.matrix, phi_covariance(fitted, model.covariance(covariance))
+    )
+
+
+def _effects(model: Any, data: Data, by: str, at: Estimate) -> "Effects":
+    """Means of single-occasion rows, (class or one, row)."""
+    return row_effects(model.fitted_.assembled.mixture, _query(model, by), at, _rows(model, data))
+
+
+def _query(model: Any, by: str) -> Query:
+    return Query("expert_mean" if by == "class" else "mean", "level", "dydx", places_of(model.fitted_))
+
+
+def _rows(model: Any, data: Data) -> Rows:
+    return Rows(data, (data.columns, data.offsets, ()), np.ones(data.columns.shape[-1]), constants_of(model.fitted_))
+
+
+def _profiled(model: Any, X: Any, times: np.ndarray, by: str, at: Estimate) -> pd.DataFrame:
+    found = profiles(model.fitted_, model._new_table(X, None), gate=by == "overall")
+    data = data_over_time(model.fitted_, found.frame, times, found.average)
+    effects = _effects(model, data, by, at)
+    count = len(effects.estimate)
+    place = np.tile(np.repeat(np.arange(found.size), len(times)), count)
+    keys = found.keys.iloc[place].reset_index(drop=True)
+    if by == "class":
+        keys["expert"] = pd.array(np.repeat(np.arange(1, count + 1), found.size * len(times)), dtype="Int64")
+    keys["time"] = np.tile(times, count * found.size)
+
+    def long(values: np.ndarray) -> np.ndarray:
+        return values.reshape(count, len(times), found.size).swapaxes(1, 2).ravel()
+
+    return keys.assign(mean=long(effects.estimate), std_error=long(effects.std_error))
+
+
+def _average(
+    model: Any, table: Any, subjects: Profiles, weight: np.ndarray, times: np.ndarray, at: Estimate
+) -> pd.DataFrame:
+    """Each class at its own average of the design: of rows (class, time) the class's own mean is kept."""
+    responsibility = new_data.posterior(model.fitted_, new_data.with_response(model.fitted_, table)).responsibility
+    share = responsibility * weight[:, None]
+    share = share / share.sum(axis=0)
+    data = data_over_time(model.fitted_, subjects.frame, times, lambda values: subjects.average(values) @ share)
+    effects = _effects(model, data, "class", at)
+    classes = np.arange(share.shape[1])
+    own = classes[:, None], np.arange(len(times)) * len(classes) + classes[:, None]
+    keys = {"expert": pd.array(np.repeat(classes + 1, len(times)), dtype="Int64"), "time": np.tile(times, len(classes))}
+    return pd.DataFrame({**keys, "mean": effects.estimate[own].ravel(), "std_error": effects.std_error[own].ravel()})
+
+
+def _overall(
+    model: Any, table: Any, subjects: Profiles, weight: np.ndarray, times: np.ndarray, at: Estimate
+) -> pd.DataFrame:
+    """The average of subjects' means under the gate."""
+    data = data_over_time(model.fitted_, subjects.frame, times, subjects.average)
+    code, share = np.repeat(np.arange(len(times)), subjects.size), np.tile(weight / weight.sum(), len(times))
+    mixture = model.fitted_.assembled.mixture
+    found = average_effects(mixture, _query(model, "overall"), at, _rows(model, data), code, share)
+    return pd.DataFrame({"time": times, "mean": found.estimate[0], "std_error": found.std_error[0]})
+
+
+def predicted_over_time(model: Any, X: Any, times: Any, kind: str) -> pd.DataFrame:
+    """`predict(X, times=)`: a row a profile (or subject) and time."""
+    fitted = model.fitted_
+    table = model._new_table(X, None)
+    grid = checked_times(fitted, times, known_times(model, X))
+    found = profiles(fitted, table)
+    data = data_over_time(fitted, found.frame, grid, found.average)
+    place = np.repeat(np.arange(found.size), len(grid))
+    keys = found.keys.iloc[place].reset_index(drop=True).assign(time=np.tile(grid, found.size))
+
+    def long(values: np.ndarray) -> np.ndarray:
+        return values.reshape(len(grid), found.size).T.ravel()
+
+    if kind == "subject":
+        _require_unit(fitted, table)
+        subjects = subjects_of(fitted, new_data.with_response(fitted, table))
+        mean, error = subject_means(fitted, subjects, data, np.tile(np.arange(found.size), len(grid)))
+        return keys.assign(mean=long(mean), std_error=long(error))
+    new = new_data.NewData(data, None, None, data.columns.shape[-1])
+    means = outputs.class_means(fitted, new)[0].values[:, :, 0]
+    keys = keys.assign(mean=long((means * new_data.class_probability(fitted, new)).sum(axis=1)))
+    return keys.assign(**{f"expert_{k + 1}": long(column) for k, column in enumerate(means.T)})
+
+
+def predicted_subjects(model: Any, X: Any) -> np.ndarray:
+    """`predict(X, kind="subject")`: every row of X given all that is observed of its subject, (row,)."""
+    fitted, table = model.fitted_, model._new_table(X, None)
+    _require_unit(fitted, table)
+    subjects = subjects_of(fitted, new_data.with_response(fitted, table))
+    rows = new_data.read(fitted, table, response=False, by_unit=False)
+    code = number_units(Table(table).raw(fitted.unit_name)[0])[0]
+    return subject_means(fitted, subjects, rows.data, code)[0]
+
+
+def _require_unit(fitted: Any, table: Any) -> None:
+    require_growth(fitted, "kind='subject'")
+    if fitted.unit_name not in Table(table).names:
+        raise OptionError(f"kind='subject' needs the subjects: column {fitted.unit_name!r} is not in X")
