@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.families.growth.algebra import cholesky, solve_lower
+from mixstat.families.growth.algebra import cholesky, solve_lower, solve_upper
 
 if TYPE_CHECKING:
     from mixstat.families.growth.family import Growth
@@ -164,7 +164,8 @@ def _state(gram: Array, turn: _Turn) -> _State:
         else (jnp.zeros((0, 0, *ones.shape)))
     )
     inverse = jnp.einsum("can,cbn->abn", half, half)
-    mode = jnp.einsum("abn,bn->an", inverse, gamma[1:, 0])
+    right = gamma[1:, 0]
+    mode = jnp.stack(solve_upper(lower, solve_lower(lower, list(right)))) if size else right
     h = jnp.concatenate([ones[None], -mode])
     weight = (h[:, None] * h[None]).at[1:, 1:].add(inverse)
     return _State(gram, turned, gamma, h, weight, half)
