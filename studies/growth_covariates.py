@@ -1,6 +1,6 @@
 """How many classes of growth, and which covariates: what takes too long for a page, on the achievement data.
 
-    python studies/growth_covariates.py [--trees 200] [--jobs 1]
+    python studies/growth_covariates.py [--trees 100] [--jobs 1]
 
 One to four classes without covariates by `select`; a forest over all nine covariates of a child; its proposal for the
 gate and the growth factors of three classes. Writes growth_covariates.json.
@@ -45,7 +45,7 @@ def plain(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trees", type=int, default=200)
+    parser.add_argument("--trees", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=1)
     chosen = parser.parse_args()
     with warnings.catch_warnings():
