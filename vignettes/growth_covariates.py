@@ -195,9 +195,7 @@ print(table.loc[table["parameter"] == "gate", shown].round(3).to_string(index=Fa
 profiles = pd.DataFrame(
     [(ses, level) for level in ("primary", "tertiary") for ses in (-1.5, 0.0, 1.5)], columns=["ses", "parent_edu"]
 )
-probability = pd.DataFrame(
-    both.gate_proba(profiles.assign(approach=0.0, grade=0.0, absences=0)), columns=["class 1", "class 2", "class 3"]
-)
+probability = pd.DataFrame(both.gate_proba(profiles), columns=["class 1", "class 2", "class 3"])
 print(profiles.join(probability.round(2)).to_string(index=False))
 
 # %% [markdown]

@@ -1,13 +1,12 @@
 """Proposals: which covariates to put into a mixture's gate and which within its classes, one covariate at a time."""
 
-from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from mixstat.estimators.methods.score_tests import _extended, _values
+from mixstat.estimators.methods.score_tests import extended, values_by_name
 from mixstat.estimators.mixture import MixtureOfExperts
 from mixstat.estimators.model.checks import integer
 from mixstat.estimators.model.checks import level as checked
@@ -15,7 +14,6 @@ from mixstat.estimators.model.fitting import prepare, standardize
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.state import Training, training_of
 from mixstat.exceptions import DataError, OptionError
-from mixstat.fit.m_step import reach_of
 from mixstat.fit.newton import newton
 from mixstat.fit.penalty import Penalty
 from mixstat.fit.precision import double
@@ -146,11 +144,11 @@ def _larger(model: Any, term: str, within: list[str]) -> _Larger:
     request = model._request(training.formula)
     plan = request.plan
     for target in (GATE, *within):
-        plan = _extended(plan, term, target)
+        plan = extended(plan, term, target)
     prepared = prepare(training.table, request._replace(plan=plan), training.sample_weight)
     if len(prepared.sample.kept) != len(fitted.sample.kept):
         raise DataError(f"{term!r} is missing in some rows of the fit; drop them and refit before testing it")
-    named, known = prepared.assembled.named, _values(fitted)
+    named, known = prepared.assembled.named, values_by_name(fitted)
     larger = standardize(request, prepared)
     phi = np.array([known.get(label.name, 0.0) for label in named.labels])
     theta = larger.ties.contract(np.linalg.solve(larger.jacobian, phi))
@@ -163,13 +161,13 @@ def _larger(model: Any, term: str, within: list[str]) -> _Larger:
 
 def _restricted(larger: _Larger, left_out: list[int]) -> tuple[Problem, np.ndarray]:
     """The problem with some parameters fixed at zero: the same kernels under other ties."""
-    problem, kept = copy(larger.problem), np.setdiff1d(np.arange(len(larger.theta)), left_out)
+    kept = np.setdiff1d(np.arange(len(larger.theta)), left_out)
     number = np.full(len(larger.theta) + 1, -1)
     number[kept] = np.arange(len(kept))
-    problem.ties = Ties(TieMap(number[problem.ties.index], problem.ties.value))
-    penalty = problem.penalty
-    problem.penalty = Penalty(penalty.ridge[kept], penalty.lasso[kept], penalty.epsilon)
-    problem.reach = reach_of(problem.mixture, problem.ties)
+    ties, penalty = larger.problem.ties, larger.problem.penalty
+    fewer = Ties(TieMap(number[ties.index], ties.value))
+    lighter = Penalty(penalty.ridge[kept], penalty.lasso[kept], penalty.epsilon)
+    problem = larger.problem.constrained(fewer, lighter)
     return problem, larger.theta[kept]
 
 

@@ -43,11 +43,10 @@ class Problem:
     """A mixture, its data on the device, its ties and penalty: what the drivers of `fit` maximise."""
 
     def __init__(self, mixture: Mixture, data: Data, ties: Ties, penalty: Penalty):
-        self.mixture, self.ties, self.penalty = mixture, ties, penalty
+        self.mixture = mixture
+        self._constrain(ties, penalty)
         self.layout = data.layout(BLOCK_ROWS if jax.default_backend() == "cpu" else ACCELERATOR_ROWS)
         self.design: Design = jax.device_put(data.pack(self.layout))
-        self.reach = reach_of(mixture, ties)
-        self.kinks = kinks_of(mixture, ties)
         self.dear = any(outcome.family.repeated for group in mixture.groups for outcome in group.outcomes)
 
     def replace(self, **leaves: Any) -> "Problem":
@@ -55,6 +54,16 @@ class Problem:
         other = copy(self)
         other.design = self.design._replace(**jax.tree.map(jnp.asarray, leaves))
         return other
+
+    def constrained(self, ties: Ties, penalty: Penalty) -> "Problem":
+        """The same problem under other ties."""
+        other = copy(self)
+        other._constrain(ties, penalty)
+        return other
+
+    def _constrain(self, ties: Ties, penalty: Penalty) -> None:
+        self.ties, self.penalty = ties, penalty
+        self.reach, self.kinks = reach_of(self.mixture, ties), kinks_of(self.mixture, ties)
 
     def expect(self, theta: np.ndarray) -> Expectation:
         """E-step at theta. Where densities are dear, by the kernel of the information, which costs no more then."""

@@ -117,6 +117,12 @@ class Schema:
         columns = {name: _align(name, column, self.seen[name]) for name, column in columns.items()}
         return self._materialize(columns, keep, raw, table, response)
 
+    def only(self, *keys: str) -> Schema:
+        """The schema of some right sides alone, which asks new data for no other columns."""
+        part = copy.copy(self)
+        part.lefts, part.rights = {}, {key: right for key, right in self.rights.items() if key in keys}
+        return part
+
     def column_names(self, key: str) -> tuple[str, ...]:
         """Names of the columns of a formula's matrix."""
         return self.columns[key][0]

@@ -28,13 +28,13 @@ def score_tests(model: Any, training: Training, terms: list[str], to: str) -> pd
 def _test(model: Any, training: Training, term: str, to: str) -> ChiSquare:
     fitted: Fitted = model.fitted_
     request = model._request(training.formula)
-    request = request._replace(plan=_extended(request.plan, term, to))
+    request = request._replace(plan=extended(request.plan, term, to))
     prepared = prepare(training.table, request, training.sample_weight)
     lost = len(fitted.sample.kept) - len(prepared.sample.kept)
     if lost:
         raise DataError(f"{term!r} is missing in {lost} of the rows of the fit; drop them and refit before testing it")
     larger = standardize(request, prepared)
-    known = _values(fitted)
+    known = values_by_name(fitted)
     names = [label.name for label in prepared.assembled.named.labels]
     if not set(known) <= set(names):
         raise DataError(f"adding {term!r} changes the coding of other terms; refit the larger model and compare")
@@ -46,12 +46,12 @@ def _test(model: Any, training: Training, term: str, to: str) -> ChiSquare:
     return score_test(at.gradient, at.information, len(theta) - len(fitted.theta))
 
 
-def _values(fitted: Fitted) -> Mapping[str, float]:
+def values_by_name(fitted: Fitted) -> Mapping[str, float]:
     """All coefficients by name, fixed ones included."""
     return {label.name: value for label, value in zip(fitted.assembled.named.labels, fitted.phi, strict=True)}
 
 
-def _extended(plan: Plan, term: str, to: str) -> Plan:
+def extended(plan: Plan, term: str, to: str) -> Plan:
     """The plan with one more term in a formula."""
     if to == GATE:
         if plan.gate is None or sum(plan.copies) == 1:

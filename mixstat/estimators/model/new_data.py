@@ -5,16 +5,18 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 
 from mixstat.core.design import Data
 from mixstat.estimators.extras import extra_densities
 from mixstat.estimators.model.assembly import to_data
 from mixstat.estimators.model.occasions import Gathered, Grid, covariate_response, encode, gather
+from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.responses import ResponseData, distinct, encode_response
 from mixstat.estimators.model.sample import gate_values
 from mixstat.estimators.model.slots import by_key
 from mixstat.estimators.model.state import Fitted
-from mixstat.estimators.model.units import first_rows, number_units
+from mixstat.estimators.model.units import first_rows, number_units, require_constant
 from mixstat.exceptions import DataError
 from mixstat.families.growth import Growth
 from mixstat.formula import Materialized, Response
@@ -127,10 +129,17 @@ def posterior(fitted: Fitted, new: NewData) -> UnitPosterior:
 
 
 def gate_of(fitted: Fitted, table: Any) -> np.ndarray:
-    """pi (unit, class) where the unit column is at hand, else by row."""
-    has_unit = fitted.unit_name is not None and fitted.unit_name in Table(table).names
-    new = read(fitted, table, response=False, by_unit=has_unit)
-    return gate_probability(fitted.assembled.mixture, fitted.phi, new.data)
+    """pi (unit, class) where the unit column is at hand, else by row; only the gate's own columns are looked at."""
+    mixture, columns = fitted.assembled.mixture, fitted.assembled.columns
+    by_unit = fitted.unit_name if fitted.unit_name in Table(table).names else None
+    rows = fitted.schema.only(GATE).transform(table, variables=[by_unit] if by_unit else [])
+    places = mixture.gate.columns
+    values = rows.matrices[GATE].values.T if places else np.ones((0, len(rows.kept)))
+    if by_unit:
+        unit, labels = number_units(rows.variables[by_unit])
+        values = require_constant(values.T, unit, labels, [columns.by_place[p] for p in places], "gate column").T
+    eta = mixture.split(fitted.phi)[1] @ values
+    return softmax(np.vstack([np.zeros(values.shape[1]), eta]), axis=0).T
 
 
 def class_probability(fitted: Fitted, new: NewData) -> np.ndarray:

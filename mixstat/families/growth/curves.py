@@ -198,8 +198,8 @@ def register_curve(
     """Make `name(time)` a growth curve.
 
     `function(t, *coefficients)` is written in `jax.numpy`, linear in the coefficients named in `factors`;
-    `candidates(times)` gives starting values of the nonlinear ones, (candidate, nonlinear). A curve without `factors`
-    whose name is taken is an error.
+    `candidates(times)` gives starting values of the nonlinear ones, (candidate, nonlinear). Raises OptionError for a
+    name that is taken and for a curve without factors.
     """
     if not name.isidentifier() or name in (*CURVES, "polynomial", "latent_basis"):
         raise OptionError(f"{name!r} cannot name a growth curve: it is no identifier, or it is taken")
