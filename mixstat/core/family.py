@@ -32,6 +32,7 @@ class Parameter:
     `name` is what tables print (`"mean"`, `"mean[y1]"`); `key` is the keyword under which a user gives its formula
     (`sigma="~ x"`); location parameters take the main formula. `term` is what tables call the intercept of a predictor
     that is one of several of a name (the coefficient of an occasion-level covariate, an entry of a covariance).
+    `common` parameters are the same in all experts of a mixture.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Parameter:
     location: bool = False
     key: str = ""
     term: str = ""
+    common: bool = False
 
     def __post_init__(self) -> None:
         if not self.key:

@@ -6,7 +6,7 @@ from typing import Any
 from mixstat.core.family import Family
 from mixstat.estimators.base import MixtureEstimator
 from mixstat.estimators.model.checks import boolean, choice, column_name, integer, number, verbosity
-from mixstat.estimators.model.occasions import RANDOM, SCALE, TIME, VARYING
+from mixstat.estimators.model.occasions import RANDOM, SCALE, TIME, VARYING, require_blocks
 from mixstat.estimators.model.plan import OutcomePlan, Plan, shared_names, split_gates
 from mixstat.estimators.regression import Regression
 from mixstat.exceptions import FormulaError, OptionError
@@ -22,6 +22,7 @@ COVARIATES = ("fixed", "joint")
 CONSTANT = (
     "kappa",
     "random_covariance",
+    "random_shape",
     "residual_variance",
     "residual_sd",
     "ar_sd",
@@ -51,7 +52,12 @@ class GrowthCurve(MixtureEstimator):
         random coefficient, `"1 + time"` ("all" is then `"1"`).
     random_knot : bool
         Whether the curve's knots or rates are random too, by expansion around the class's own.
-    random_covariance : {"full", "diagonal"}
+    random_covariance : {"full", "diagonal"} or sequence of sequences of str
+        Which random coefficients correlate: all, none, or those of a group, `[("intercept", "slope1"), ("slope2",)]`
+        (without a curve by their columns, `[("Intercept", "time")]`).
+    proportional : bool
+        Whether the classes of a mixture have proportional covariances of the random coefficients, Psi_k = v_k S (`nwg`
+        of lcmm): tables show v_k as the variance of the first coefficient, and S, relative to it, as "random_shape".
     covariates : {"fixed", "joint"}
         "fixed": the response given the covariates of `between`. "joint": these are normal in each class, with means and
         covariances of its own, so that they inform membership and the likelihood holds their density (the convention of
@@ -81,7 +87,8 @@ class GrowthCurve(MixtureEstimator):
         between: str | Mapping[str, str] | None = None,
         random: str = "all",
         random_knot: bool = False,
-        random_covariance: str = "full",
+        random_covariance: str | Sequence[Sequence[str]] = "full",
+        proportional: bool = False,
         covariates: str = "fixed",
         residual: str = "iid",
         shared: str | Sequence[str] = (),
@@ -97,6 +104,7 @@ class GrowthCurve(MixtureEstimator):
         self.random = random
         self.random_knot = random_knot
         self.random_covariance = random_covariance
+        self.proportional = proportional
         self.covariates = covariates
         self.residual = residual
         self.shared = shared
@@ -157,7 +165,8 @@ def plan_growth(key: str, model: GrowthCurve, source: str) -> OutcomePlan:
     family = Growth(
         curve=curve,
         random=random,
-        blocks=_blocks(model, random),
+        blocks=_blocks(model, random, curve),
+        proportional=_is_proportional(model),
         residual=model.residual if model.residual in RESIDUALS else "iid",
         effects=expands and right != "1",
     )
@@ -224,10 +233,22 @@ def _random_factors(model: GrowthCurve, curve: Curve | None) -> tuple[str, ...]:
     return (*names, *curve.nonlinear) if model.random_knot else names
 
 
-def _blocks(model: GrowthCurve, random: tuple[str, ...]) -> tuple[tuple[int, ...], ...] | None:
-    if choice("random_covariance", model.random_covariance, ("full", "diagonal")) == "full":
-        return None
-    return tuple((i,) for i in range(max(len(random), 32)))
+def _blocks(model: GrowthCurve, random: tuple[str, ...], curve: Curve | None) -> tuple[tuple[str, ...], ...] | None:
+    """Groups of random coefficients that correlate; None: all do. Without a curve their names are checked later."""
+    wanted = model.random_covariance
+    if isinstance(wanted, str):
+        return None if choice("random_covariance", wanted, ("full", "diagonal")) == "full" else ()
+    groups = tuple((group,) if isinstance(group, str) else tuple(group) for group in wanted)
+    if curve is not None:
+        require_blocks(groups, random)
+    return groups
+
+
+def _is_proportional(model: GrowthCurve) -> bool:
+    found = boolean("proportional", model.proportional)
+    if found and model.random in NO_RANDOM and not model.random_knot:
+        raise OptionError("proportional=True needs random coefficients, but random='none'; leave one of them out")
+    return found
 
 
 def _between(model: GrowthCurve, curve: Curve | None, expands: bool) -> tuple[str, dict[str, str]]:

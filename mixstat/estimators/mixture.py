@@ -39,7 +39,8 @@ class MixtureOfExperts(MixtureEstimator):
         What is known of the classes: labels 1..K (missing: unknown), or K probabilities a unit, as columns or arrays.
         The likelihood of a unit is then sum_k a_ik pi_k f_k. Experts keep the labels' numbers.
     n_init : int
-        Starts: k-means, random hard assignments and random subsets in turn.
+        Starts: k-means, random hard assignments and random subsets in turn; of growth curves also draws around the
+        one-class fit.
     random_state : int, Generator, SeedSequence or None
     tol, max_iter : float, int
         Bound on the Newton decrement (or on the gain of the mean log-likelihood if `algorithm` is "em" or

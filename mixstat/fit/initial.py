@@ -14,25 +14,29 @@ HELD = -1e30
 """Log prior of the classes a unit is kept out of: finite, so that nothing is NaN."""
 
 
-def from_labels(problem: Problem, data: Data, labels: np.ndarray) -> np.ndarray:
+def from_labels(problem: Problem, data: Data, labels: np.ndarray, *, steps: int = HELD_STEPS) -> np.ndarray:
     """theta at the M-step of a partition (unit,), -1 for units left out."""
     mixture = problem.mixture
     labels = _admissible(data, labels, mixture.experts)
     phi = _moments(mixture, problem.ties.value, data, labels)
     _set_shares(mixture, phi, data, labels)
-    theta = problem.ties.contract(phi)
-    prior = np.full((mixture.classes, len(labels)), HELD)
+    held = hold(problem, data, labels)
+    closed = all(outcome.closed_form for group in mixture.groups for outcome in group.outcomes)
+    current = held.expect(problem.ties.contract(phi))
+    if closed:
+        return held.maximize_complete(current, gate=False)
+    for _ in range(steps):
+        current = ascend(held, current, held.maximize_complete(current, gate=False))
+    return current.theta
+
+
+def hold(problem: Problem, data: Data, labels: np.ndarray) -> Problem:
+    """The problem with every unit held in the class of its label; those of -1 have no weight."""
+    prior = np.full((problem.mixture.classes, len(labels)), HELD)
     prior[labels, np.arange(len(labels))] = 0.0
     prior[:, labels < 0] = data.prior[:, labels < 0]
     weight = np.where(labels >= 0, data.weight, 0.0)
-    held = problem.replace(prior=problem.layout.place_units(prior), weight=problem.layout.place_units(weight))
-    closed = all(outcome.closed_form for group in mixture.groups for outcome in group.outcomes)
-    current = held.expect(theta)
-    if closed:
-        return held.maximize_complete(current, gate=False)
-    for _ in range(HELD_STEPS):
-        current = ascend(held, current, held.maximize_complete(current, gate=False))
-    return current.theta
+    return problem.replace(prior=problem.layout.place_units(prior), weight=problem.layout.place_units(weight))
 
 
 def _admissible(data: Data, labels: np.ndarray, experts: int) -> np.ndarray:

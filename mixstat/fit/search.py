@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixstat.core.design import Data
+from mixstat.fit.around import around, one_class
 from mixstat.fit.em import em
 from mixstat.fit.initial import from_labels
 from mixstat.fit.newton import newton
@@ -17,7 +18,7 @@ from mixstat.fit.order import Order
 from mixstat.fit.problem import Evaluation, Problem
 from mixstat.fit.progress import Progress
 from mixstat.fit.solution import Start, Verdict
-from mixstat.fit.starts import SCHEDULE, features
+from mixstat.fit.starts import AROUND, PARTITIONS, REPEATED_SCHEDULE, SCHEDULE, features
 from mixstat.fit.verdict import judge
 
 JOIN = 0.1
@@ -67,11 +68,18 @@ class Search:
     def begin_all(self, data: Data, rng: np.random.Generator) -> None:
         """All starts in turn. One that fails has a log-likelihood of nan in the table and is no error."""
         points = features(self.problem.mixture, data)
+        several = self.problem.dear and self.options.n_init > 1
+        one = one_class(self.problem, data) if several else None
+        schedule = REPEATED_SCHEDULE if one else SCHEDULE
         self.bar.begin("starts", self.options.n_init)
         for index in range(self.options.n_init):
-            kind, partition = SCHEDULE[index % len(SCHEDULE)]
-            labels = partition(rng, points, data.weight, self.problem.mixture.experts)
-            self.begin(kind, from_labels(self.problem, data, labels))
+            kind = schedule[index % len(schedule)]
+            if one and kind == AROUND:
+                theta = around(one, self.problem, rng)
+            else:
+                labels = PARTITIONS[kind](rng, points, data.weight, self.problem.mixture.experts)
+                theta = from_labels(self.problem, data, labels)
+            self.begin(kind, theta)
             self.bar.advance(self.best_log_likelihood)
 
     def carry(self, budget: int) -> None:

@@ -76,10 +76,9 @@ def _sample(rng: np.random.Generator, weight: np.ndarray, size: int) -> np.ndarr
     return rng.permutation(alive)[:size]
 
 
-SCHEDULE: tuple[tuple[str, Partition], ...] = (
-    ("k-means", kmeans),
-    ("random", random_assignment),
-    ("subsets", random_subsets),
-    ("random", random_assignment),
-)
+AROUND = "around one class"
+PARTITIONS: dict[str, Partition] = {"k-means": kmeans, "random": random_assignment, "subsets": random_subsets}
+SCHEDULE = ("k-means", "random", "subsets", "random")
 """Kinds of starts in turn: start 0 is k-means, 1 random, 2 random subsets, 3 random, 4 k-means, ..."""
+REPEATED_SCHEDULE = ("k-means", AROUND, "subsets", "random")
+"""Kinds of starts of models of repeated measurements."""

@@ -129,7 +129,7 @@ def _marginal(family: Growth, eta: Array, data: Array) -> tuple[Array, Array]:
     rows, _ = family.whiten(list(eta), units, at._replace(seen=jnp.ones_like(at.seen)))
     whitening = jnp.stack(rows, axis=1)
     residual = _inverse_square(whitening)
-    factor = family.factor([eta[p] for p in family.roles.entries])
+    factor = family.factor(eta)
     scaled = [sum(factor[j][i] * loadings[j] for j in range(i, len(loadings))) for i in range(len(loadings))]
     return mean, residual + sum(column[:, None] * column[None] for column in scaled)
 

@@ -32,16 +32,17 @@ FORMS: dict[str, tuple[bf.Curve, list[float], list[float]]] = {
 class Case:
     """A growth model. `random` names curve coefficients, or says which columns, 0 (constant), 1 (time) or 2 (z).
 
-    `blocks` are the random coefficients that correlate; `fixed` the columns with a coefficient in the mean; `effects`
-    are coefficients of a subject's x on every coefficient of an expanded curve.
+    `blocks` are the names of random coefficients that correlate; `fixed` the columns with a coefficient in the mean;
+    `effects` are coefficients of a subject's x on every coefficient of an expanded curve.
     """
 
     curve: str = ""
     random: tuple[str | int, ...] = ()
     residual: str = "iid"
-    blocks: tuple[tuple[int, ...], ...] | None = None
+    blocks: tuple[tuple[str, ...], ...] | None = None
     fixed: tuple[int, ...] = ()
     effects: bool = False
+    proportional: bool = False
     log_sigma: float = -0.4
     log_diagonal: float = -0.3
     below: float = 0.35
@@ -49,6 +50,7 @@ class Case:
 
     def __str__(self) -> str:
         parts = [self.curve or "columns", "+".join(map(str, self.random)), self.residual, "effects" * self.effects]
+        parts += ["proportional" * self.proportional]
         parts += [f"blocks{len(self.blocks)}" if self.blocks is not None else "", f"fixed{len(self.fixed)}"]
         return "-".join(part for part in [*parts, *self.change] if part and part != "fixed0")
 
@@ -70,14 +72,16 @@ class Case:
             scale_columns=scale,
             levels=levels,
             effects=self.effects,
+            proportional=self.proportional,
         )
 
     @property
     def entries(self) -> dict[tuple[int, int], float]:
         """Of the lower factor of the random covariance, the diagonal in logs."""
-        q = len(self.random)
-        together = [tuple(range(q))] if self.blocks is None else self.blocks
-        pairs = [(j, i) for j in range(q) for i in range(j + 1) if any(j in b and i in b for b in together)]
+        names = self.random
+        together = [names] if self.blocks is None else self.blocks
+        below = [(j, i) for j in range(len(names)) for i in range(j + 1)]
+        pairs = [(j, i) for j, i in below if i == j or any(names[j] in b and names[i] in b for b in together)]
         return {(j, i): self.log_diagonal - 0.1 * j if i == j else self.below / (j + i) for j, i in pairs}
 
     @property
@@ -85,6 +89,10 @@ class Case:
         factor = np.zeros((len(self.random),) * 2)
         for (j, i), value in self.entries.items():
             factor[j, i] = np.exp(value) if i == j else value
+        if self.proportional:
+            first = factor[0, 0]
+            factor[0, 0] = 1.0
+            factor *= first
         return factor @ factor.T
 
     @property

@@ -191,6 +191,41 @@ def test_lines(name, two_class):
         assert modal_counts(model, table) == certified[name]["modal_counts"][::-1]
 
 
+@pytest.mark.reference
+def test_proportional_covariances(two_class):
+    """`nwg` of lcmm: w_1^2 B and B; here the variance of the intercept by class, and a shape in common."""
+    certified, table = stored("linear")
+    expected = certified["two_class_nwg"]
+    shared = ["x", "residual_variance"]
+    curve = ms.GrowthCurve("y ~ time + x", unit="id", random="1 + time", proportional=True, shared=shared, verbose=0)
+    labels = 1 + two_class.responsibilities(table).argmax(axis=1)
+    model = ms.MixtureOfExperts(curve, gate="~ z1 + z2", start=labels, verbose=0).fit(table)
+    assert model.converged_
+    assert model.n_parameters_ == expected["n_parameters"]
+    assert model.log_likelihood_ == pytest.approx(expected["loglik"], abs=1e-6)
+    assert modal_counts(model, table) == expected["modal_counts"][::-1]
+
+    def theirs(b):
+        first = b["1:random_covariance:Intercept"]
+        return {
+            "var_intercept": first,
+            "cov_intercept_time": first * b["shared:random_shape:time,Intercept"],
+            "var_time": first * b["shared:random_shape:time"],
+            "w_class1": (b["2:random_covariance:Intercept"] / first) ** 0.5,
+            "x": b["shared:mean:x"],
+            "class1.time": b["2:mean:time"],
+            "gate_class1.z1": b["2:gate:z1"],
+        }
+
+    for row in model.delta(theirs).itertuples():
+        error = expected["se"][row.name]
+        assert row.estimate == pytest.approx(expected["estimates"][row.name], abs=1e-3 * error), row.name
+        assert row.std_error == pytest.approx(error, rel=1e-3), row.name
+    other = model.reorder([2, 1])
+    assert other.n_parameters_ == model.n_parameters_
+    np.testing.assert_allclose(other.responsibilities(table)[:, ::-1], model.responsibilities(table), atol=1e-12)
+
+
 def test_shared_is_one_row_without_expert(two_class):
     table = two_class.tidy()
     common = table["expert"].isna()
@@ -268,3 +303,26 @@ def test_weights_count_subjects(line):
     assert doubled.log_likelihood_ == pytest.approx(2 * line.log_likelihood_, rel=1e-10)
     np.testing.assert_allclose(doubled.fitted_.theta, line.fitted_.theta, rtol=1e-7)
     np.testing.assert_allclose(doubled.covariance(), line.covariance() / 2, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("formula", "random", "groups"),
+    [
+        ("y ~ linear(time)", "all", [["intercept"], ["slope"]]),
+        ("y ~ time", "1 + time", [["Intercept"], ["time"]]),
+    ],
+)
+def test_groups_of_random_coefficients(formula, random, groups):
+    """Groups of one each are a diagonal; one group of all is the full matrix."""
+    table = cohort()
+    options = {"unit": "child", "random": random, "verbose": 0}
+    apart = ms.GrowthCurve(formula, random_covariance=groups, **options).fit(table)
+    diagonal = ms.GrowthCurve(formula, random_covariance="diagonal", **options).fit(table)
+    assert apart.log_likelihood_ == pytest.approx(diagonal.log_likelihood_, abs=1e-8)
+    assert apart.n_parameters_ == diagonal.n_parameters_
+    whole = ms.GrowthCurve(formula, random_covariance=[[name for (name,) in groups]], **options).fit(table)
+    full = ms.GrowthCurve(formula, **options).fit(table)
+    assert whole.log_likelihood_ == pytest.approx(full.log_likelihood_, abs=1e-8)
+    assert whole.n_parameters_ == diagonal.n_parameters_ + 1
+    with pytest.raises(ms.exceptions.OptionError, match=r"each of them once.*knot"):
+        ms.GrowthCurve(formula, random_covariance=[*groups, ["knot"]], **options).fit(table)

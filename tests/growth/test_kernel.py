@@ -16,8 +16,10 @@ from tests.growth.cases import COUNTS, Case
 
 CASES = [
     Case("linear", ("intercept", "slope")),
-    Case("linear", ("intercept", "slope"), blocks=((0,), (1,)), fixed=(2,)),
-    Case("quadratic", ("intercept", "slope", "quadratic"), blocks=((0, 1), (2,))),
+    Case("linear", ("intercept", "slope"), blocks=(), fixed=(2,)),
+    Case("quadratic", ("intercept", "slope", "quadratic"), proportional=True, fixed=(2,)),
+    Case("bilinear", ("intercept", "slope1", "knot"), blocks=(("intercept", "knot"), ("slope1",)), proportional=True),
+    Case("quadratic", ("intercept", "slope", "quadratic"), blocks=(("intercept", "slope"), ("quadratic",))),
     Case("polynomial", ("intercept", "slope", "power2", "power3"), fixed=(2,)),
     Case("negative_exponential", ("intercept", "change")),
     Case("negative_exponential", ("intercept", "change", "rate")),
@@ -67,7 +69,7 @@ def automatic(family: Growth, eta: Any, data: Any) -> tuple[Any, Any]:
 
 def differentiated() -> list[Any]:
     """All cases; those that repeat what others hold and compile slowly are marked."""
-    many = {2, 4, 5, 10, 11, 14, 16, 18, 19, 23, 26, 29, 30, 31}
+    many = {4, 6, 7, 12, 13, 16, 18, 20, 21, 25, 28, 31, 32, 33}
     slow = [case.curve in COMPILED_SLOWLY or index in many for index, case in enumerate([*CASES, *EXTREME])]
     marks = [[pytest.mark.slow] if one else [] for one in slow]
     return [pytest.param(c, marks=m, id=str(c)) for c, m in zip([*CASES, *EXTREME], marks, strict=True)]
@@ -213,7 +215,7 @@ def test_samples(case):
     assert (again.y[at.seen[:, i] == 0] == 0).all()
 
 
-@pytest.mark.parametrize("case", [CASES[0], CASES[2], CASES[14], CASES[16], CASES[18]], ids=str)
+@pytest.mark.parametrize("case", [CASES[0], CASES[2], CASES[3], CASES[4], CASES[16], CASES[18], CASES[20]], ids=str)
 def test_natural_scale(case):
     """Covariances and variances of the predictors' logs and factors, back again, and the derivative."""
     family = case.family
@@ -227,12 +229,10 @@ def test_natural_scale(case):
         step = 1e-6 * np.eye(len(value))
         numeric = np.transpose([(natural.to(value + h) - natural.to(value - h)) / 2e-6 for h in step])
         np.testing.assert_allclose(natural.slope(value), numeric, rtol=1e-7, atol=1e-9)
-    pairs = list(case.entries)
-    np.testing.assert_allclose(
-        family.natural[0].to(np.array(list(case.entries.values()))), [case.psi[p] for p in pairs]
-    )
+    shown = np.concatenate([n.to(eta[list(n.parameters)]) for n in family.natural])
+    covariances = np.array([case.psi[pair] for pair in case.entries])
+    if case.proportional:
+        covariances[1:] /= covariances[0]
     scale = eta[-len(case.scale) :]
-    rates = len(family.structure.parameters)
-    shown = np.concatenate([n.to(eta[list(n.parameters)]) for n in family.natural[1:]])
-    split = len(scale) - rates
-    np.testing.assert_allclose(shown, [*np.exp(2 * scale[:split]), *np.exp(scale[split:])])
+    split = len(scale) - len(family.structure.parameters)
+    np.testing.assert_allclose(shown, [*covariances, *np.exp(2 * scale[:split]), *np.exp(scale[split:])])

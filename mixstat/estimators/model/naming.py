@@ -123,7 +123,7 @@ def _own_term(parameter: Parameter) -> set[str]:
 
 def _is_shared(plan: OutcomePlan, parameter: Parameter, term: str) -> bool:
     named = ({parameter.key, parameter.name} | _own_term(parameter)) & set(plan.shared)
-    return bool(named) or (parameter.location and term in plan.shared)
+    return parameter.common or bool(named) or (parameter.location and term in plan.shared)
 
 
 def _fixed_value(plan: OutcomePlan, parameter: Parameter, term: str, name: str, dropped: set[str]) -> float | None:

@@ -110,6 +110,7 @@ def bound(outcome: OutcomePlan, columns: Mapping[str, Sequence[str]], times: np.
     family = replace(family, fixed=places[VARYING], scale_columns=places[SCALE])
     if family.curve is None:
         family = replace(family, random=places[RANDOM])
+        require_blocks(family.blocks or (), tuple(columns.get(RANDOM, ())))
     if family.residual == "occasion":
         levels = _levels(times, "residual='occasion'", "residual='~ C(wave)'")
         first = len(names)
@@ -119,6 +120,15 @@ def bound(outcome: OutcomePlan, columns: Mapping[str, Sequence[str]], times: np.
         levels = _levels(times, "latent_basis(...)", "a spline such as bs(time, df=4)")
         family = replace(family, curve=make_curve(LATENT_BASIS, times=levels))
     return replace(family, columns=tuple(names))
+
+
+def require_blocks(groups: Sequence[Sequence[str]], random: tuple[str, ...]) -> None:
+    """An error unless the groups, if any, hold every random coefficient once."""
+    if groups and sorted(name for group in groups for name in group) != sorted(random):
+        raise OptionError(
+            "random_covariance= has groups of the random coefficients, each of them once: expected "
+            f"{list(random)} in groups, got {[list(group) for group in groups]}"
+        )
 
 
 def common_times(family: Growth) -> tuple[float, ...]:

@@ -22,6 +22,7 @@ from mixstat.families.growth import start as starting
 from mixstat.families.growth.algebra import Matrix, cholesky, solve_lower, solve_upper
 from mixstat.families.growth.curvature import score_and_curvature
 from mixstat.families.growth.form import GrowthForm, Occasions
+from mixstat.families.growth.proportional import chain, expand
 
 Array = Any
 
@@ -90,7 +91,7 @@ class Growth(GrowthForm):
     def deviations(self, eta: Sequence[Array], at: Occasions) -> Deviations:
         mean, basis = self.basis(eta, at)
         loadings = [basis[place - 1] for place in self.random_places]
-        factor = self.factor([eta[p] for p in self.roles.entries])
+        factor = self.factor(eta)
         size = len(loadings)
         scaled = [sum(factor[j][i] * loadings[j] for j in range(i, size)) for i in range(size)]
         whitened, log_residual = self.whiten(eta, [at.y - mean, *scaled], at)
@@ -113,7 +114,12 @@ class Growth(GrowthForm):
         return self.score_and_curvature(eta, data)[0]
 
     def score_and_curvature(self, eta: Array, data: Array) -> tuple[Array, Array]:
-        return score_and_curvature(self, eta, self.read(data))
+        if not self.proportional:
+            return score_and_curvature(self, eta, self.read(data))
+        entries = self.roles.entries
+        values = jnp.stack(expand(list(eta[jnp.array(entries)]), self.pairs))
+        found = score_and_curvature(self, eta.at[jnp.array(entries)].set(values), self.read(data))
+        return chain(*found, eta, entries, self.pairs)
 
     def encode(self, y: np.ndarray, name: str) -> np.ndarray:
         """One subject a row, without occasions: what stands where a response is not known."""
@@ -130,7 +136,7 @@ class Growth(GrowthForm):
     def random_effects(self, eta: Sequence[Array], data: Array) -> tuple[Array, Array]:
         """E[zeta | y] (coefficient, subject) and its covariance (coefficient, coefficient, subject)."""
         found = self.deviations(eta, self.read(data))
-        factor, size = self.factor([eta[p] for p in self.roles.entries]), len(self.random)
+        factor, size = self.factor(eta), len(self.random)
         ones = jnp.ones_like(found.log_residual)
         half = [
             solve_lower(found.factor, [ones * factor[j][i] if i <= j else 0.0 * ones for i in range(size)])
@@ -148,7 +154,7 @@ class Growth(GrowthForm):
         at = self.read(np.asarray(data))
         values = [np.broadcast_to(np.asarray(e, dtype=float), at.y.shape[1:]) for e in eta]
         mean, columns = self.basis(values, at)
-        factor = self.factor([values[p] for p in self.roles.entries])
+        factor = self.factor(values)
         normal = rng.normal(size=(len(self.random), at.y.shape[1]))
         drawn = np.asarray(mean) + self.structure.draw(
             rng, self.log_sigma(values, at), self._structural(values), at.time

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 
 from mixstat.core.family import Family, Natural, Parameter
 from mixstat.families.growth.curves import Curve
+from mixstat.families.growth.proportional import expand, shape
 from mixstat.families.growth.residuals import RESIDUALS, Residual
 from mixstat.families.growth.shown import covariance, exponential
 
 Array = Any
 COVARIANCE = "random_covariance"
+SHAPE = "random_shape"
 VARIANCE = "residual_variance"
 
 
@@ -42,7 +44,8 @@ class GrowthForm(Family):
     columns   names of the occasion-level columns in the data
     fixed     columns with a coefficient in the mean
     random    curve coefficients (by name) and columns (by number) with a random coefficient
-    blocks    lists of random coefficients (by position) that correlate; None: all do
+    blocks    groups of random coefficients (by the names of `random_names`) that correlate; None: all do
+    proportional  whether covariances of the random coefficients are proportional across classes
     residual  name of the residual structure; `scale_columns` are the columns of its log standard deviation
     levels    times that have a variance each (residual "occasion")
     effects   whether covariates act on the coefficients of an expanded curve
@@ -52,7 +55,8 @@ class GrowthForm(Family):
     columns: tuple[str, ...] = ()
     fixed: tuple[int, ...] = ()
     random: tuple[str | int, ...] = ()
-    blocks: tuple[tuple[int, ...], ...] | None = None
+    blocks: tuple[tuple[str, ...], ...] | None = None
+    proportional: bool = False
     residual: str = "iid"
     scale_columns: tuple[int, ...] = ()
     levels: tuple[float, ...] = ()
@@ -79,9 +83,10 @@ class GrowthForm(Family):
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
         """(j, i), j >= i: entries of the random coefficients' covariance, row by row."""
-        q = len(self.random)
-        blocks = (tuple(range(q)),) if self.blocks is None else self.blocks
-        return tuple((j, i) for j in range(q) for i in range(j + 1) if any(j in b and i in b for b in blocks))
+        names = self.random_names
+        groups = (names,) if self.blocks is None else self.blocks
+        below = [(j, i) for j in range(len(names)) for i in range(j + 1)]
+        return tuple((j, i) for j, i in below if i == j or any({names[j], names[i]} <= set(group) for group in groups))
 
     @property
     def structure(self) -> Residual:
@@ -95,12 +100,16 @@ class GrowthForm(Family):
         return (*curve, *moved, *fixed, *self._random_parameters(), *self.residual_parameters)
 
     def _random_parameters(self) -> list[Parameter]:
+        """Entries of the Cholesky factor; of proportional ones the first is the class's own, the others are common."""
         names = self.random_names
         return [
             Parameter(
-                COVARIANCE, "log" if i == j else "identity", term=names[j] if i == j else f"{names[j]},{names[i]}"
+                SHAPE if self.proportional and place else COVARIANCE,
+                "log" if i == j else "identity",
+                term=names[j] if i == j else f"{names[j]},{names[i]}",
+                common=self.proportional and place > 0,
             )
-            for j, i in self.pairs
+            for place, (j, i) in enumerate(self.pairs)
         ]
 
     @property
@@ -129,17 +138,22 @@ class GrowthForm(Family):
     def natural(self) -> tuple[Natural, ...]:
         """Covariances instead of Cholesky factors, variances and rates instead of their logs."""
         entries, size = self.roles.entries, len(self.parameters)
-        shown = [covariance(entries, self.pairs, len(self.random))] if entries else []
+        shown = []
+        if entries and self.proportional:
+            shown = [exponential(entries[:1], 2.0), shape(entries[1:], self.pairs, len(self.random))]
+        elif entries:
+            shown = [covariance(entries, self.pairs, len(self.random))]
         first = size - len(self.residual_parameters)
         rest = size - len(self.structure.parameters)
         if self.levels or not self.scale_columns:
             shown.append(exponential(tuple(range(first, rest)), 2.0))
         return (*shown, exponential(tuple(range(rest, size)), 1.0)) if rest < size else tuple(shown)
 
-    def factor(self, entries: Sequence[Array]) -> list[list[Array]]:
-        """C as rows, from its entries with log diagonal."""
-        q = len(self.random)
-        zero = 0.0 * entries[0] if len(entries) else 0.0
+    def factor(self, eta: Sequence[Array]) -> list[list[Array]]:
+        """C as rows, from the predictors of its entries."""
+        q, entries = len(self.random), [eta[place] for place in self.roles.entries]
+        entries = expand(entries, self.pairs) if self.proportional else entries
+        zero = 0.0 * entries[0] if entries else 0.0
         factor: list[list[Array]] = [[zero] * (j + 1) for j in range(q)]
         for (j, i), value in zip(self.pairs, entries, strict=True):
             factor[j][i] = jnp.exp(value) if i == j else value

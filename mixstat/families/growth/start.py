@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixstat.families.growth.curves import Curve
+from mixstat.families.growth.proportional import contract
 
 if TYPE_CHECKING:
     from mixstat.families.growth.family import Growth
@@ -85,7 +86,8 @@ def _factor(family: "Growth", covariance: np.ndarray) -> np.ndarray:
         return np.zeros(0)
     scale = np.sqrt(np.diag(covariance))
     lower = scale[:, None] * np.linalg.cholesky(covariance / np.outer(scale, scale) + LEAST * np.eye(len(scale)))
-    return np.array([np.log(lower[j, i]) if i == j else lower[j, i] for j, i in family.pairs])
+    entries = np.array([np.log(lower[j, i]) if i == j else lower[j, i] for j, i in family.pairs])
+    return contract(entries, family.pairs) if family.proportional else entries
 
 
 def features(family: "Growth", at: "Occasions") -> np.ndarray:
