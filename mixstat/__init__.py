@@ -15,6 +15,7 @@ from mixstat.estimators.penalty_path import penalty_path
 from mixstat.estimators.pooling import pool
 from mixstat.estimators.regression import Regression
 from mixstat.estimators.selection import select
+from mixstat.estimators.survival import SurvivalRegression
 from mixstat.exceptions import (
     CollinearityWarning,
     ConvergenceWarning,
@@ -47,6 +48,7 @@ __all__ = [
     "PointMass",
     "Regression",
     "Study",
+    "SurvivalRegression",
     "Tails",
     "UnseenLevelError",
     "bootstrap_lrt",

@@ -71,8 +71,63 @@ class Natural(NamedTuple):
     back: Callable[[np.ndarray], np.ndarray]
 
 
+class ClosedForm:
+    """Optional closed-form M-step of families that are Gaussian in some residual.
+
+    Where all parameters but the location are constant and nothing is tied, the location is weighted least squares and
+    the rest follows from the scatter.
+    """
+
+    has_closed_form: ClassVar[bool] = False
+
+    def residuals(self, eta: Sequence[Array], data: Array) -> Array:
+        """(dimension, row): response minus location predictor, on the scale where the family is Gaussian."""
+        raise NotImplementedError
+
+    def fit_scatter(self, scatter: np.ndarray, total: np.ndarray, weight: float) -> np.ndarray:
+        """Constant predictors of the other parameters (host).
+
+        `scatter` (dimension, dimension) is the weighted sum of products of the residuals after least squares, `total`
+        (dimension,) its diagonal before (what rounding is measured against), `weight` the sum of weights.
+        """
+        raise NotImplementedError
+
+    def scatter_log_density(self, constants: Array, scatter: Array, weight: Array) -> Array:
+        """Weighted sum of log f over rows whose residuals have this scatter, up to terms free of the parameters."""
+        raise NotImplementedError
+
+
+class Limit(NamedTuple):
+    """A constant predictor that a fit may carry to infinity, where the family has a limit.
+
+    `parameter` is its place; above `beyond` it counts as infinite, for which `value` stands; `words` say what it means.
+    """
+
+    parameter: int
+    beyond: float
+    value: float
+    words: str
+
+
+class Selection:
+    """Optional selection: rows are there only because their response let them in, as survivors who enter late."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether rows are there by a selection on the response, of probability exp(`log_entry`)."""
+        return False
+
+    def log_entry(self, eta: Sequence[Array], data: Array) -> Array:
+        """log P(the row is observed | eta), (row,), of a truncated family."""
+        raise NotImplementedError
+
+    def entry_score_and_curvature(self, eta: Array, data: Array) -> tuple[Array, Array]:
+        """First (P, row) and second (P, P, row) derivatives of `log_entry`."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Family:
+class Family(ClosedForm, Selection):
     """Base of all families: frozen, hashed by value, holding no arrays.
 
     A subclass states `name`, `parameters` and the five methods below. `data` is what `encode` returns: an array
@@ -88,6 +143,8 @@ class Family:
     """Whether a mixture's likelihood is unbounded (a scale may shrink to a point): the scale penalty then applies."""
     repeated: ClassVar[bool] = False
     """Whether a row is a whole subject with its occasions."""
+    reach: ClassVar[float] = 5.0
+    """Largest change of a predictor on a log or logit scale in one step of a fit."""
     safe_value: ClassVar[float] = 0.0
     """A valid response, put where one is missing so that every density stays finite."""
 
@@ -116,12 +173,21 @@ class Family:
         return ()
 
     @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Predictors that may run to infinity."""
+        return ()
+
+    @property
     def categories(self) -> tuple:
         """The response's levels for a categorical or ordinal family, else empty."""
         return ()
 
     def specialize(self, names: Sequence[str], levels: Sequence | None) -> "Family":
         """This family for a response with these column names and (if categorical) these levels."""
+        return self
+
+    def learnt(self, y: np.ndarray, weight: np.ndarray) -> "Family":
+        """This family with the constants that it needs of the sample, y (row,) or (row, columns) and weights (row,)."""
         return self
 
     def encode(self, y: np.ndarray, name: str) -> np.ndarray:
@@ -151,6 +217,14 @@ class Family:
     def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Constant predictors (P,) that fit the weighted sample roughly (moments): where Newton may begin."""
         raise NotImplementedError
+
+    def degenerate(self, eta: np.ndarray) -> str:
+        """What is wrong with an expert whose average predictors are these (P,), an empty text if nothing is."""
+        return ""
+
+    def starts(self, data: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
+        """Several of such predictors where one is not enough: the fit of a single expert tries each."""
+        return [self.start(data, weight)]
 
     def redrawn(self, data: np.ndarray, values: np.ndarray) -> np.ndarray:
         """`data` of a repeated family with other values of the response (row, occasion) where it was seen."""
@@ -199,23 +273,26 @@ class Family:
         """P(Y <= y | eta), (..., row)."""
         return self.tails(eta, y, data).probability()
 
-    # Optional closed-form M-step of families that are Gaussian in some residual: where all parameters but the location
-    # are constant and nothing is tied, the location is weighted least squares and the rest follows from the scatter.
 
-    has_closed_form: ClassVar[bool] = False
+@dataclass(frozen=True)
+class Entry(Family):
+    """A family's probability of being observed in the place of its density, with the same predictors."""
 
-    def residuals(self, eta: Sequence[Array], data: Array) -> Array:
-        """(dimension, row): response minus location predictor, on the scale where the family is Gaussian."""
-        raise NotImplementedError
+    family: Family
 
-    def fit_scatter(self, scatter: np.ndarray, total: np.ndarray, weight: float) -> np.ndarray:
-        """Constant predictors of the other parameters (host).
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return self.family.parameters
 
-        `scatter` (dimension, dimension) is the weighted sum of products of the residuals after least squares, `total`
-        (dimension,) its diagonal before (what rounding is measured against), `weight` the sum of weights.
-        """
-        raise NotImplementedError
+    def log_density(self, eta: Sequence[Array], data: Array) -> Array:
+        if not self.family.truncated:
+            return jnp.zeros(data.shape[-1])
+        return self.family.log_entry(eta, data)
 
-    def scatter_log_density(self, constants: Array, scatter: Array, weight: Array) -> Array:
-        """Weighted sum of log f over rows whose residuals have this scatter, up to terms free of the parameters."""
-        raise NotImplementedError
+    def score(self, eta: Array, data: Array) -> Array:
+        return self.score_and_curvature(eta, data)[0]
+
+    def score_and_curvature(self, eta: Array, data: Array) -> tuple[Array, Array]:
+        if not self.family.truncated:
+            return jnp.zeros_like(eta), jnp.zeros((len(eta), *eta.shape))
+        return self.family.entry_score_and_curvature(eta, data)

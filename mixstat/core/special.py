@@ -32,7 +32,7 @@ _EXPONENTIAL = tuple(1 / f for f in (2, 6, 24, 120, 720, 5040, 40320, 362880, 36
 _ARTANH = tuple(1 / (2 * k + 3) for k in range(13))
 
 
-def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
+def polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
     total = coefficients[-1]
     for coefficient in coefficients[-2::-1]:
         total = total * x + coefficient
@@ -53,7 +53,7 @@ def exp_remainder(x: Array) -> Array:
     """`e^x - 1 - x`, non-negative."""
     near = jnp.abs(x) < 0.5
     s = jnp.where(near, x, 0.0)
-    return jnp.where(near, s * s * _polynomial(_EXPONENTIAL, s), jnp.exp(x) - 1.0 - x)
+    return jnp.where(near, s * s * polynomial(_EXPONENTIAL, s), jnp.exp(x) - 1.0 - x)
 
 
 exp_remainder.defjvps(lambda dx, out, x: expm1(x) * dx)
@@ -78,11 +78,22 @@ softplus.defjvps(lambda dx, out, x: sigmoid(x) * dx)
 
 
 @jax.custom_jvp
+def log1mexp(x: Array) -> Array:
+    """`log(1 - e^-x)`, x > 0."""
+    small = x < 0.6931471805599453
+    near, far = jnp.where(small, x, 1.0), jnp.where(small, 1.0, x)
+    return jnp.where(small, jnp.log(-jnp.expm1(-near)), jnp.log1p(-jnp.exp(-far)))
+
+
+log1mexp.defjvps(lambda dx, out, x: dx / expm1(x))
+
+
+@jax.custom_jvp
 def log1p_excess(q: Array) -> Array:
     """`log(1 + q) - q / (1 + q)` for q >= 0: of order q^2 / 2 near 0."""
     s = jnp.where(q < 0.5, q, 0.0)
     s = s / (2.0 + s)
-    near = 2.0 * s * s * (1.0 / (1.0 + s) + s * _polynomial(_ARTANH, s * s))
+    near = 2.0 * s * s * (1.0 / (1.0 + s) + s * polynomial(_ARTANH, s * s))
     return jnp.where(q < 0.5, near, jnp.log1p(q) - q / (1.0 + q))
 
 
@@ -113,8 +124,8 @@ def _stirling_value(x: Array, log_x: Array, xp: Any) -> Array:
     inverse = 1.0 / z
     log_x = xp.where(small, log_x, 0.0)
     near = 1.0 / (x + _SHIFT)
-    shift = (x + 0.5) * (xp.log(x + _SHIFT) - log_x) - _SHIFT - xp.log(_polynomial(_RISING, x) * near ** (_SHIFT - 1))
-    return inverse * _polynomial(_STIRLING, inverse * inverse) + xp.where(small, shift, 0.0)
+    shift = (x + 0.5) * (xp.log(x + _SHIFT) - log_x) - _SHIFT - xp.log(polynomial(_RISING, x) * near ** (_SHIFT - 1))
+    return inverse * polynomial(_STIRLING, inverse * inverse) + xp.where(small, shift, 0.0)
 
 
 @jax.custom_jvp
@@ -130,9 +141,9 @@ def _stirling_slope(x: Array, log_x: Array) -> Array:
     square = 1.0 / (z * z)
     near = 1.0 / (x + _SHIFT)
     log_x = jnp.where(small, log_x, 0.0)
-    rising = _polynomial(_RISING_SLOPE, x) / _polynomial(_RISING, x)
+    rising = polynomial(_RISING_SLOPE, x) / polynomial(_RISING, x)
     shift = jnp.log(x + _SHIFT) - log_x + (x + (_SHIFT - 0.5)) * near - rising
-    return square * _polynomial(_STIRLING_SLOPE, square) + jnp.where(small, shift, 0.0)
+    return square * polynomial(_STIRLING_SLOPE, square) + jnp.where(small, shift, 0.0)
 
 
 def _stirling_bend(x: Array) -> Array:
@@ -140,9 +151,9 @@ def _stirling_bend(x: Array) -> Array:
     small, z, x = _small(x, jnp)
     inverse = 1.0 / z
     near = 1.0 / (x + _SHIFT)
-    rising = _polynomial(_RISING, x)
-    shift = near + 0.5 * near * near + _polynomial(_RISING_BEND, x) / (rising * rising)
-    series = inverse * inverse * inverse * _polynomial(_STIRLING_BEND, inverse * inverse)
+    rising = polynomial(_RISING, x)
+    shift = near + 0.5 * near * near + polynomial(_RISING_BEND, x) / (rising * rising)
+    series = inverse * inverse * inverse * polynomial(_STIRLING_BEND, inverse * inverse)
     return series + jnp.where(small, shift, 0.0)
 
 

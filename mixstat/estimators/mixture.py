@@ -12,11 +12,12 @@ from mixstat.estimators.joint import Joint
 from mixstat.estimators.model.checks import choice, column_name, integer, number, verbosity
 from mixstat.estimators.model.plan import Plan, split_gates
 from mixstat.estimators.regression import Regression
+from mixstat.estimators.survival import SurvivalRegression
 from mixstat.exceptions import FormulaError, OptionError
 from mixstat.fit.options import Options
 
 EQUAL = "equal"
-EXPERTS = (Regression, GrowthCurve, Joint)
+EXPERTS = (Regression, GrowthCurve, SurvivalRegression, Joint)
 ALGORITHMS = ("newton", "em", "squarem")
 
 
@@ -25,7 +26,7 @@ class MixtureOfExperts(MixtureEstimator):
 
     Parameters
     ----------
-    expert : Regression, GrowthCurve, Joint, or list of these
+    expert : Regression, GrowthCurve, SurvivalRegression, Joint, or list of these
         One form copied `n_experts` times; or a list of different experts of one response (`n_experts` then follows).
     gate : str, optional
         One-sided formula of class membership; None or `"~ 1"` is intercept only, `"equal"` fixed equal shares.
@@ -111,8 +112,8 @@ class MixtureOfExperts(MixtureEstimator):
         if isinstance(expert, list | tuple) and expert and all(isinstance(e, EXPERTS) for e in expert):
             return [e.experts for e in expert], (1,) * len(expert)
         raise FormulaError(
-            f"expert must be a Regression, a GrowthCurve, a Joint or a list of them, got {type(expert).__name__}; "
-            "for example MixtureOfExperts(ms.Regression('y ~ x'), n_experts=2)"
+            "expert must be a Regression, GrowthCurve, SurvivalRegression, Joint or a list of them, got "
+            f"{type(expert).__name__}; for example MixtureOfExperts(ms.Regression('y ~ x'), n_experts=2)"
         )
 
     def _resized(self, n_experts: int) -> "MixtureOfExperts":

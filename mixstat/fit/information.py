@@ -4,7 +4,8 @@ import numpy as np
 
 from mixstat.core.expert import Outcome, unfold
 from mixstat.core.gate import Gate
-from mixstat.core.mixture import Louis, Mixture
+from mixstat.core.mixture import Mixture
+from mixstat.core.statistics import Louis
 
 
 def unpack_curvature(outcome: Outcome, packed: np.ndarray) -> np.ndarray:

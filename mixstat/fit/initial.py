@@ -14,11 +14,13 @@ HELD = -1e30
 """Log prior of the classes a unit is kept out of: finite, so that nothing is NaN."""
 
 
-def from_labels(problem: Problem, data: Data, labels: np.ndarray, *, steps: int = HELD_STEPS) -> np.ndarray:
-    """theta at the M-step of a partition (unit,), -1 for units left out."""
+def from_labels(
+    problem: Problem, data: Data, labels: np.ndarray, *, steps: int = HELD_STEPS, variant: int = 0
+) -> np.ndarray:
+    """theta at the M-step of a partition (unit,), -1 for units left out; `variant` counts the families' starts."""
     mixture = problem.mixture
     labels = _admissible(data, labels, mixture.experts)
-    phi = _moments(mixture, problem.ties.value, data, labels)
+    phi = _moments(mixture, problem.ties.value, data, labels, variant)
     _set_shares(mixture, phi, data, labels)
     held = hold(problem, data, labels)
     closed = all(outcome.closed_form for group in mixture.groups for outcome in group.outcomes)
@@ -39,6 +41,18 @@ def hold(problem: Problem, data: Data, labels: np.ndarray) -> Problem:
     return problem.replace(prior=problem.layout.place_units(prior), weight=problem.layout.place_units(weight))
 
 
+def variants(mixture: Mixture, data: Data) -> int:
+    """How many starts the families have."""
+    data, _ = _thin(data, np.zeros(len(data.weight)))
+    weight = data.weight if data.unit is None else data.weight[data.unit]
+    return max(
+        len(outcome.family.starts(data.responses[outcome.data][item], weight))
+        for group in mixture.groups
+        for outcome in group.outcomes
+        for item in range(outcome.count)
+    )
+
+
 def _admissible(data: Data, labels: np.ndarray, experts: int) -> np.ndarray:
     """Labels that agree with known classes; units on an atom, which no expert can reach, are left out."""
     labels = labels.copy()
@@ -53,7 +67,7 @@ def _admissible(data: Data, labels: np.ndarray, experts: int) -> np.ndarray:
     return labels
 
 
-def _moments(mixture: Mixture, value: np.ndarray, data: Data, labels: np.ndarray) -> np.ndarray:
+def _moments(mixture: Mixture, value: np.ndarray, data: Data, labels: np.ndarray, variant: int) -> np.ndarray:
     """phi with constant predictors that match each part's moments, slopes zero."""
     phi = value.copy()
     data, labels = _thin(data, labels)
@@ -67,7 +81,7 @@ def _moments(mixture: Mixture, value: np.ndarray, data: Data, labels: np.ndarray
             if not mine.any():
                 mine = row_weight
             for outcome, theta in zip(group.outcomes, group.split(coefficients[copy : copy + 1]), strict=False):
-                _outcome_moments(outcome, theta, data, mine)
+                _outcome_moments(outcome, theta, data, mine, variant)
         first += group.copies
     return phi
 
@@ -80,13 +94,14 @@ def _thin(data: Data, labels: np.ndarray) -> tuple[Data, np.ndarray]:
     return data.take(units), labels[units]
 
 
-def _outcome_moments(outcome: Outcome, theta: np.ndarray, data: Data, weight: np.ndarray) -> None:
+def _outcome_moments(outcome: Outcome, theta: np.ndarray, data: Data, weight: np.ndarray, variant: int) -> None:
     """Write the intercepts of one expert's outcome, `theta` (1, outcome, width), in place."""
     observed = data.observed[outcome.data]
     intercepts = np.flatnonzero(outcome.column_of == 0)
     for item in range(outcome.count):
         seen = weight if observed is None else weight * observed[item]
-        eta = outcome.family.start(data.responses[outcome.data][item], seen if seen.any() else np.ones_like(weight))
+        starts = outcome.family.starts(data.responses[outcome.data][item], seen if seen.any() else np.ones_like(weight))
+        eta = starts[variant % len(starts)]
         for index in intercepts:
             parameter = outcome.parameter_of[index]
             offset = outcome.offsets[parameter]

@@ -4,7 +4,8 @@ step on everything else, all on the host."""
 import numpy as np
 
 from mixstat.core.expert import Outcome, unfold
-from mixstat.core.mixture import Mixture, Pieces
+from mixstat.core.mixture import Mixture
+from mixstat.core.statistics import Pieces
 from mixstat.fit.information import gate_matrix, unpack_curvature
 from mixstat.fit.linear_algebra import least_squares, solve_ascent
 from mixstat.fit.penalty import Penalty
@@ -12,7 +13,7 @@ from mixstat.fit.proximal import solve_lasso
 from mixstat.fit.ties import Ties
 
 REACH = 5.0
-"""Largest change of a coefficient on a log or logit scale in one step (standardised covariates)."""
+"""Largest change of a gate's coefficient in one step (standardised covariates)."""
 
 
 def shortening(step: np.ndarray, reach: np.ndarray) -> float:
@@ -21,12 +22,13 @@ def shortening(step: np.ndarray, reach: np.ndarray) -> float:
 
 
 def reach_of(mixture: Mixture, ties: Ties) -> np.ndarray:
-    """(theta,) the largest change of each parameter in one step: REACH on a log or logit scale, else none."""
+    """(theta,) the largest change of each parameter in one step: the family's, of the gate REACH."""
     reach = np.full(mixture.size, REACH)
     for group, place in zip(mixture.groups, mixture.split(np.arange(mixture.size))[0], strict=True):
         for outcome, rows in zip(group.outcomes, group.split(place), strict=True):
-            natural = np.array([parameter.link == "identity" for parameter in outcome.family.parameters])
-            reach[rows[..., natural[outcome.parameter_of]]] = np.inf
+            family = outcome.family
+            steps = np.array([np.inf if p.link == "identity" else family.reach for p in family.parameters])
+            reach[rows] = steps[outcome.parameter_of]
     return reach[ties.representative]
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from mixstat.core.design import Data
 from mixstat.core.mixture import Mixture
 from mixstat.fit.em import em, squarem
-from mixstat.fit.initial import from_labels
+from mixstat.fit.initial import from_labels, variants
+from mixstat.fit.limits import at_limits
 from mixstat.fit.linear_algebra import invert
 from mixstat.fit.newton import newton, stationarity
 from mixstat.fit.options import Options
@@ -72,8 +73,11 @@ def maximize(
 def _run(model: Model, search: Search, rng: np.random.Generator, start: np.ndarray | None) -> tuple[Start, ...]:
     """Fill the search; the table of starts."""
     options, units = search.options, len(model.data.weight)
-    if model.mixture.classes == 1 or start is not None:
+    single = model.mixture.classes == 1 and variants(model.mixture, model.data) == 1
+    if start is not None:
         search.begin(*_given(search.problem, model.data, start))
+    elif single:
+        search.begin_all(model.data, rng)
     elif units * _occasions(model) > options.screen_above:
         return _screen(model, search, rng)
     else:
@@ -91,10 +95,8 @@ def _occasions(model: Model) -> int:
     return max(repeated, default=1)
 
 
-def _given(problem: Problem, data: Data, start: np.ndarray | None) -> tuple[str, np.ndarray]:
-    """(kind, theta) of the only start: the user's parameters or partition, or one expert's moments."""
-    if start is None:
-        return "moments", from_labels(problem, data, np.zeros(len(data.weight), dtype=np.int64))
+def _given(problem: Problem, data: Data, start: np.ndarray) -> tuple[str, np.ndarray]:
+    """(kind, theta) of the only start: the user's parameters or partition."""
     if np.issubdtype(start.dtype, np.integer):
         return GIVEN, from_labels(problem, data, start)
     return FITTED, start
@@ -159,8 +161,11 @@ def _conclude(search: Search, starts: tuple[Start, ...]) -> Solution:
     else:
         found = newton(problem, search.order.canonical(best.theta), tol=search.options.tol, max_iter=0)
         at, decrement, converged = found.at, found.decrement, found.converged
+    limited = at_limits(problem, at, decrement, converged, search.options)
+    at, decrement = limited.at, limited.decrement
     penalised = problem.penalty.epsilon > 0 or problem.penalty.ridge.any()
     plain = problem.evaluate_likelihood(at.theta) if penalised else at
+    information = plain.information * np.outer(~limited.held, ~limited.held)
     return Solution(
         at.theta,
         problem.ties.expand(at.theta),
@@ -168,9 +173,9 @@ def _conclude(search: Search, starts: tuple[Start, ...]) -> Solution:
         at.objective,
         stationarity(problem, at),
         decrement,
-        plain.information,
+        information,
         at.class_weight,
-        judge(problem, at, plain.information, converged, decrement),
+        judge(problem, at, information, limited.converged, decrement, limited.held, limited.words),
         starts,
         best.iterations,
     )

@@ -38,12 +38,16 @@ def newton(
     tol: float,
     max_iter: int,
     stop: Callable[[Evaluation], bool] = lambda at: False,
+    held: np.ndarray | None = None,
 ) -> NewtonResult:
     """Maximise the objective from `theta` until the decrement is below `tol` with a positive definite information.
 
     After convergence one more full step is taken if it does not fall, so that the gradient is at rounding level.
-    `stop` may end the iteration early, unconverged. Parameters at a kink of the likelihood are held there.
+    `stop` may end the iteration early, unconverged. Parameters at a kink of the likelihood are held there, as are those
+    of `held` (theta,) where they are.
     """
+    if held is not None:
+        return _climb(problem, theta, held, tol, max_iter, stop)
     held = np.zeros(len(theta), dtype=bool)
     result = _climb(problem, theta, held, tol, max_iter, stop)
     for _ in range(len(problem.kinks) + 1 if max_iter else 0):

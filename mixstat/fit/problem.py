@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixstat.core.design import BLOCK_ROWS, Data, Design
-from mixstat.core.mixture import Mixture, Pieces, complete_statistics, louis
+from mixstat.core.mixture import Mixture
+from mixstat.core.statistics import Pieces, complete_statistics, louis
 from mixstat.fit.information import observed_information
 from mixstat.fit.kinks import kinks_of
 from mixstat.fit.m_step import m_step, reach_of

@@ -11,7 +11,7 @@ import numpy as np
 from mixstat.core.design import Data
 from mixstat.fit.around import around, one_class
 from mixstat.fit.em import em
-from mixstat.fit.initial import from_labels
+from mixstat.fit.initial import from_labels, variants
 from mixstat.fit.newton import newton
 from mixstat.fit.options import Options
 from mixstat.fit.order import Order
@@ -19,9 +19,11 @@ from mixstat.fit.problem import Evaluation, Problem
 from mixstat.fit.progress import Progress
 from mixstat.fit.solution import Start, Verdict
 from mixstat.fit.starts import AROUND, PARTITIONS, REPEATED_SCHEDULE, SCHEDULE, features
-from mixstat.fit.verdict import judge
+from mixstat.fit.verdict import degeneracies, judge
 
 JOIN = 0.1
+MOMENTS = "moments"
+"""Kind of the starts of one expert."""
 GIVEN, FITTED = "given partition", "given parameters"
 """Kinds of starts that the user gave, as labels or as a fitted model."""
 
@@ -67,6 +69,11 @@ class Search:
 
     def begin_all(self, data: Data, rng: np.random.Generator) -> None:
         """All starts in turn. One that fails has a log-likelihood of nan in the table and is no error."""
+        if self.problem.mixture.classes == 1:
+            everybody = np.zeros(len(data.weight), dtype=np.int64)
+            for variant in range(variants(self.problem.mixture, data)):
+                self.begin(MOMENTS, from_labels(self.problem, data, everybody, variant=variant))
+            return
         points = features(self.problem.mixture, data)
         several = self.problem.dear and self.options.n_init > 1
         one = one_class(self.problem, data) if several else None
@@ -78,7 +85,7 @@ class Search:
                 theta = around(one, self.problem, rng)
             else:
                 labels = PARTITIONS[kind](rng, points, data.weight, self.problem.mixture.experts)
-                theta = from_labels(self.problem, data, labels)
+                theta = from_labels(self.problem, data, labels, variant=index)
             self.begin(kind, theta)
             self.bar.advance(self.best_log_likelihood)
 
@@ -112,7 +119,7 @@ class Search:
         def join(at: Evaluation) -> bool:
             place = self.near(self.order.canonical(at.theta), at.objective)
             joined.append(place)
-            return place >= 0
+            return place >= 0 or bool(degeneracies(self.problem, at.theta))
 
         options, warming = self.options, 0
         if kind != FITTED and self.problem.mixture.classes > 1:

@@ -4,9 +4,12 @@ Flags follow what was found in practice: experts that hold fewer units than they
 more concentrated than the others on few units (a spike of the unbounded likelihood), a gate that separates.
 """
 
+from collections.abc import Iterator
+
 import jax
 import numpy as np
 
+from mixstat.core.family import Family
 from mixstat.core.mixture import Diagnostics, diagnostics
 from mixstat.fit.linear_algebra import unit_diagonal
 from mixstat.fit.problem import Evaluation, Problem
@@ -24,11 +27,23 @@ SEPARATED = (
 )
 
 
-def judge(problem: Problem, at: Evaluation, information: np.ndarray, converged: bool, decrement: float) -> Verdict:
-    """The verdict on an evaluated point; `information` is that of the unpenalised likelihood."""
+def judge(
+    problem: Problem,
+    at: Evaluation,
+    information: np.ndarray,
+    converged: bool,
+    decrement: float,
+    held: np.ndarray | None = None,
+    words: tuple[str, ...] = (),
+) -> Verdict:
+    """The verdict on an evaluated point; `information` is that of the unpenalised likelihood.
+
+    Parameters that are `held` (theta,) at a limit inform nothing there; `words` say what the limits are.
+    """
     complaints, found, steep = _suspicions(problem, at.theta, at.class_weight)
     spurious = bool(complaints)
-    singular = _is_singular(information)
+    free = np.ones(len(information), dtype=bool) if held is None else ~held
+    singular = _is_singular(information[free][:, free])
     if steep and (singular or not converged):
         complaints.append(SEPARATED)
     elif singular:
@@ -38,7 +53,8 @@ def judge(problem: Problem, at: Evaluation, information: np.ndarray, converged: 
         )
     elif not converged:
         complaints.append(f"not converged (Newton decrement {decrement:.1e}); raise max_iter or n_init")
-    status = "; ".join(complaints) if complaints else "converged: a maximum with positive definite information"
+    sound = "converged: a maximum with positive definite information"
+    status = "; ".join([*(complaints or [sound]), *words])
     return Verdict(converged and not spurious, spurious, status, float(found.entropy))
 
 
@@ -57,7 +73,7 @@ def judge_em(problem: Problem, theta: np.ndarray, class_weight: np.ndarray, done
 
 def _suspicions(problem: Problem, theta: np.ndarray, class_weight: np.ndarray) -> tuple[list[str], Diagnostics, bool]:
     """(why the solution is spurious, its diagnostics, whether the gate is steep enough to separate)."""
-    complaints = []
+    complaints = degeneracies(problem, theta)
     small = _small_experts(problem, class_weight)
     found = jax.tree.map(
         np.asarray, diagnostics(problem.mixture, problem.ties.expand(theta), problem.design, SEPARATION)
@@ -74,6 +90,32 @@ def _suspicions(problem: Problem, theta: np.ndarray, class_weight: np.ndarray) -
             "raise scale_penalty or share the scale"
         )
     return complaints, found, bool(found.separated > 0.1 * class_weight.sum())
+
+
+def degeneracies(problem: Problem, theta: np.ndarray) -> list[str]:
+    """What families say of experts at their average predictors."""
+    found: dict[str, list[int]] = {}
+    for expert, family, eta in constants(problem, theta):
+        words = family.degenerate(eta)
+        if words:
+            found.setdefault(words, []).append(expert)
+    one = problem.mixture.experts == 1
+    return [words if one else f"expert {_names(np.array(who))}: {words}" for words, who in found.items()]
+
+
+def constants(problem: Problem, theta: np.ndarray) -> Iterator[tuple[int, Family, np.ndarray]]:
+    """(expert, family, intercepts (P,) where covariates are at their average, NaN without one) of every outcome."""
+    expert = 0
+    parts, _ = problem.mixture.split(problem.ties.expand(theta))
+    for group, part in zip(problem.mixture.groups, parts, strict=True):
+        for copy in range(group.copies):
+            for outcome, own in zip(group.outcomes, group.split(part[copy : copy + 1]), strict=True):
+                for item in own[0]:
+                    eta = np.full(len(outcome.columns), np.nan)
+                    intercepts = outcome.column_of == 0
+                    eta[outcome.parameter_of[intercepts]] = item[intercepts]
+                    yield expert, outcome.family, eta
+            expert += 1
 
 
 def _names(experts: np.ndarray) -> str:

@@ -16,9 +16,10 @@ import numpy as np
 from mixstat.exceptions import FormulaError
 from mixstat.formula import transforms
 from mixstat.formula.grammar import Factor, Right, label, parse_right
+from mixstat.formula.left import Left
 from mixstat.formula.lexer import uses_dot
 from mixstat.formula.schema import Schema, Seen
-from mixstat.formula.terms import Left, parse_left
+from mixstat.formula.terms import parse_left
 from mixstat.formula.whitelist import attribute, parse_expression
 
 VERSION = 1

@@ -17,8 +17,8 @@ from mixstat.formula import compat, terms
 from mixstat.formula.evaluate import State, numeric
 from mixstat.formula.frame import Column, Table
 from mixstat.formula.grammar import Right, Term, label, parse_right
+from mixstat.formula.left import Left, Response
 from mixstat.formula.lexer import sides, uses_dot
-from mixstat.formula.terms import Left, Response
 from mixstat.formula.transforms import MAX_LEVELS
 from mixstat.formula.whitelist import lag_of, shorten
 
@@ -157,7 +157,8 @@ class Schema:
         columns = {name: table.column(name, infinite=name in bounds and name not in names) for name in used}
         raw = {name: table.raw(name) for name in variables}
         masks = {name: columns[name].missing for name in names} | {name: mask for name, (_, mask) in raw.items()}
-        for_all = [{name: columns[name].missing for name in left} for left in lefts]
+        open_ends = {name for left in self.lefts.values() for name in left.open}
+        for_all = [{name: columns[name].missing for name in left if name not in open_ends} for left in lefts]
         drop = _incomplete(masks, for_all, self.keep_missing_response)
         if drop is not None and missing == "error":
             raise _missing_error(masks, for_all, int(drop.sum()), table.n_rows)

@@ -1,4 +1,4 @@
-"""What may stand left of '~': one column, a call of one, cbind(a, b), successes / trials, ordered(y); Surv comes later.
+"""What may stand left of '~': one column, a call of one, cbind(a, b), successes / trials, ordered(y), Surv(t, event).
 
 To add a kind of response: a name in `transforms.RESPONSES`, a case in `parse_left`, a builder in `BUILDERS`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,43 +17,13 @@ from mixstat.exceptions import DataError, FormulaError
 from mixstat.formula.evaluate import State, missing_inputs, numeric
 from mixstat.formula.frame import Column
 from mixstat.formula.grammar import Factor, make_factor
+from mixstat.formula.left import Left, Response
 from mixstat.formula.lexer import Token, error, sides
+from mixstat.formula.survival import build_survival, parse_survival
 from mixstat.formula.transforms import MAX_LEVELS, RESPONSES
 from mixstat.formula.whitelist import attribute, parse_expression
 
 MAX_RESPONSES = 100
-
-
-@dataclass(frozen=True)
-class Left:
-    """The left side: `form` is "column", "cbind", "quotient" or "ordered"; `parts` are its columns.
-
-    `infinite` names columns in which infinite values are legitimate (bounds of intervals).
-    """
-
-    form: str
-    parts: tuple[Factor, ...]
-    infinite: tuple[str, ...] = ()
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The raw columns used."""
-        return tuple(dict.fromkeys(name for part in self.parts for name in part.variables))
-
-
-@dataclass(frozen=True, eq=False)
-class Response:
-    """One response. `kind`: "numeric", "vector" (cbind), "quotient" (successes, trials) or "categorical".
-
-    `values` is float64, (row,) or (row, m); of a categorical response codes 0, 1, ... into `levels`. NaN is missing.
-    `ordered` tells that the levels have an order (an ordered categorical column, or `ordered(y)`).
-    """
-
-    kind: str
-    names: tuple[str, ...]
-    values: np.ndarray
-    levels: tuple[Any, ...] | None = None
-    ordered: bool = False
 
 
 @lru_cache(maxsize=512)
@@ -84,8 +54,8 @@ def _call(source: str, text: str) -> Left:
     node = parse_expression(text, left=True).node
     assert isinstance(node, ast.Call)
     name = attribute(node.func)
-    if name not in BUILDERS:
-        raise error(source, f"{name}(...) is not available for this model.")
+    if name == "Surv":
+        return parse_survival(source, node)
     parts = tuple(make_factor(ast.unparse(argument)) for argument in node.args)
     if node.keywords or not 1 <= len(parts) <= (1 if name == "ordered" else MAX_RESPONSES):
         raise error(source, "write cbind(a, b) with up to 100 columns, or ordered(y) with one.")
@@ -183,4 +153,5 @@ BUILDERS: dict[str, Callable[[Left, Mapping[str, Column], int, State], Response]
     "cbind": _cbind,
     "quotient": _quotient,
     "ordered": _ordered,
+    "Surv": build_survival,
 }

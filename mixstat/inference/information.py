@@ -7,7 +7,8 @@
 
 import numpy as np
 
-from mixstat.core.mixture import log_likelihood, unit_scores
+from mixstat.core.mixture import log_likelihood
+from mixstat.core.statistics import unit_scores
 from mixstat.fit.linear_algebra import invert
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem

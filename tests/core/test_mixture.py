@@ -8,7 +8,8 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import bernoulli, nbinom, norm
 
-from mixstat.core.mixture import diagnostics, log_likelihood, louis, posterior, unit_scores
+from mixstat.core.mixture import diagnostics, log_likelihood, posterior
+from mixstat.core.statistics import louis, unit_scores
 from mixstat.fit.information import observed_information
 from mixstat.fit.precision import double
 from tests.core.models import mixed_joint, two_gaussians

@@ -208,7 +208,6 @@ def test_new_data_need_no_response(frame):
         ("y ~ gg", "Did you mean 'g'"),
         ("y ~ unknown(x)", "register_transform"),
         ("y + x ~ z", "cbind"),
-        ("Surv(y, x) ~ z", "not available"),
         ("y ~ cbind(x, z)", "left"),
         ("y ~ offset(x) * z", "offset"),
         ("y ~ x - z", "removes nothing"),

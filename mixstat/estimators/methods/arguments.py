@@ -28,8 +28,10 @@ def _estimators() -> dict[str, type]:
     from mixstat.estimators.joint import Joint
     from mixstat.estimators.mixture import MixtureOfExperts
     from mixstat.estimators.regression import Regression
+    from mixstat.estimators.survival import SurvivalRegression
 
-    return {known.__name__: known for known in (Regression, GrowthCurve, Joint, MixtureOfExperts)}
+    kinds = (Regression, GrowthCurve, SurvivalRegression, Joint, MixtureOfExperts)
+    return {known.__name__: known for known in kinds}
 
 
 def encode(value: Any, name: str = "the estimator") -> Any:

@@ -5,6 +5,7 @@ mixture is assembled from both. Sizes are compared before anything is allocated,
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from numbers import Real
 from types import NoneType
@@ -24,6 +25,7 @@ from mixstat.estimators.model.slots import by_key
 from mixstat.estimators.model.state import Fitted, Request
 from mixstat.exceptions import DataError
 from mixstat.families.growth import Growth
+from mixstat.families.survival import Survival
 from mixstat.fit.solution import Solution, Start, Verdict
 from mixstat.fit.standardize import Scaling, uses
 from mixstat.fit.ties import TieMap, Ties
@@ -58,7 +60,9 @@ def describe(model: Any) -> Archive:
 
 
 def _levels(family: Family) -> list:
-    """What a family has learnt of its response: categories, or the times that all subjects have in common."""
+    """What a family has learnt of its response: categories, the times that all subjects have in common, constants."""
+    if isinstance(family, Survival):
+        return list(family.constants)
     return list(common_times(family) if isinstance(family, Growth) else family.categories)
 
 
@@ -193,6 +197,8 @@ def _bound_family(outcome: OutcomePlan, names: tuple[str, ...], levels: Any, sch
         raise DataError(f"the levels of {outcome.formula!r} are no list")
     if outcome.family.repeated:
         return _growth_family(outcome, levels, schema)
+    if isinstance(outcome.family, Survival):
+        return _survival_family(outcome, levels)
     family = outcome.family.specialize(names, levels or None)
     if list(family.categories) != levels:
         raise DataError(f"family {family.name!r} of {outcome.formula!r} does not have the levels {levels}"[:300])
@@ -213,6 +219,16 @@ def _growth_family(outcome: OutcomePlan, times: list, schema: Schema) -> Growth:
     if list(common_times(family)) != times:
         raise DataError(f"{outcome.shown!r} has no use for common times")
     return family
+
+
+def _survival_family(outcome: OutcomePlan, constants: list) -> Survival:
+    """A survival law, with the constants it had in fit."""
+    family = outcome.family
+    assert isinstance(family, Survival)
+    numbers = all(isinstance(value, Real) and not isinstance(value, bool) for value in constants)
+    if not numbers or not np.isfinite(constants).all() or len(constants) != family.needed:
+        raise DataError(f"the constants of {outcome.formula!r} are not {family.needed} finite numbers")
+    return replace(family, constants=tuple(float(value) for value in constants))
 
 
 def _is_increasing(levels: list) -> bool:

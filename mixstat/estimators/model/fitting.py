@@ -58,7 +58,7 @@ def prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
     if plan.repeated:
         gathered = gather(plan, materialized, sample.unit, sample.unit_labels)
         sample = sample._replace(repeated=True, seen=gathered.seen(plan))
-    responses = _responses(request, materialized, gathered)
+    responses = _responses(request, materialized, gathered, sample)
     materialized = gathered.subjects if gathered else materialized
     columns = Columns(materialized)
     values = columns.values(materialized)
@@ -113,7 +113,9 @@ def _materialize(table: Any, request: Request, sample_weight: Any) -> tuple[Sche
     )
 
 
-def _responses(request: Request, rows: Materialized, gathered: Gathered | None) -> dict[str, ResponseData]:
+def _responses(
+    request: Request, rows: Materialized, gathered: Gathered | None, sample: Sample
+) -> dict[str, ResponseData]:
     """Encoded responses by outcome key; every expert template must model the same ones."""
     atoms = atoms_of(request.extras)
     if gathered and request.extras:
@@ -124,7 +126,9 @@ def _responses(request: Request, rows: Materialized, gathered: Gathered | None) 
             responses[outcome.key] = encode(outcome, bind(outcome, rows, response), gathered, response)
         else:
             response = covariate_response(response.names, gathered) if gathered else response
-            responses[outcome.key] = encode_response(bind_family(outcome.family, response), response, atoms)
+            responses[outcome.key] = encode_response(
+                bind_family(outcome.family, response, sample.design_weight), response, atoms
+            )
     for outcome in request.plan.outcomes:
         first = f"0.{outcome.key.split('.')[1]}"
         if first not in responses or responses[first].names != responses[outcome.key].names:

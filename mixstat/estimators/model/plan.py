@@ -114,7 +114,7 @@ def plan_outcome(key: str, expert: "Regression", formula: str) -> OutcomePlan:
         {name: parts.get(name, "~ 1") for name in allowed},
         family,
         shared_names(expert.shared),
-        _fixed_values(expert.fixed),
+        fixed_values(expert.fixed),
         number("penalty", expert.penalty),
         number("l1_ratio", expert.l1_ratio, high=1.0),
     )
@@ -128,7 +128,7 @@ def shared_names(shared: Any) -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip())
 
 
-def _fixed_values(fixed: Any) -> dict[str, float]:
+def fixed_values(fixed: Any) -> dict[str, float]:
     """Values by name."""
     if fixed is None:
         return {}

@@ -7,6 +7,7 @@ import numpy as np
 
 from mixstat.core.family import Family
 from mixstat.exceptions import DataError
+from mixstat.families.survival import Survival
 from mixstat.formula import Response
 
 
@@ -28,13 +29,14 @@ class ResponseData(NamedTuple):
     at_atom: np.ndarray
 
 
-def bind_family(family: Family, response: Response) -> Family:
-    """The family made to fit this response's columns and levels."""
+def bind_family(family: Family, response: Response, weight: np.ndarray) -> Family:
+    """The family made to fit this response's columns and levels, with the constants it needs of the sample."""
     levels = response.levels
     if family.name == "categorical" and levels is None:
         values = response.values[~np.isnan(response.values)]
         levels = tuple(_plain(value) for value in np.unique(values))
-    return family.specialize(response.names, levels)
+    bound = family.specialize(response.names, levels)
+    return bound if levels else bound.learnt(_values(bound, response), weight)
 
 
 def _plain(value: float) -> float | int:
@@ -85,6 +87,7 @@ def distinct(responses: Mapping[str, ResponseData]) -> list[ResponseData]:
 
 
 def _values(family: Family, response: Response) -> np.ndarray:
+    _require_times(family, response)
     if response.kind == "categorical":
         return _categorical_values(family, response)
     if family.name == "categorical":
@@ -99,6 +102,17 @@ def _values(family: Family, response: Response) -> np.ndarray:
             f"{', '.join(response.names)}; use family='multivariate_gaussian', or ms.Joint of several regressions"
         )
     return response.values
+
+
+def _require_times(family: Family, response: Response) -> None:
+    """A survival time and a law of survival times belong together."""
+    if (response.kind == "survival") != isinstance(family, Survival):
+        hint = (
+            "use ms.SurvivalRegression"
+            if response.kind == "survival"
+            else "write Surv(time, event) on the left side of '~'"
+        )
+        raise DataError(f"family {family.name!r} cannot model the response {response.names[0]!r}; {hint}")
 
 
 def _successes_and_trials(response: Response) -> np.ndarray:

@@ -8,7 +8,8 @@ import pandas as pd
 
 from mixstat.exceptions import DataError
 from mixstat.formula.frame import Table
-from mixstat.formula.terms import Left, parse_left
+from mixstat.formula.left import Left
+from mixstat.formula.terms import parse_left
 
 
 def refuse_array(X: Any) -> None:

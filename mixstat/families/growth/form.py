@@ -97,20 +97,7 @@ class GrowthForm(Family):
         curve = [Parameter(name, location=True) for name in self.coefficients]
         moved = [Parameter(name, location=True, key="effects") for name in self.coefficients if self._has_effects]
         fixed = [Parameter("mean", key="kappa", term=self.columns[c]) for c in self.fixed]
-        return (*curve, *moved, *fixed, *self._random_parameters(), *self.residual_parameters)
-
-    def _random_parameters(self) -> list[Parameter]:
-        """Entries of the Cholesky factor; of proportional ones the first is the class's own, the others are common."""
-        names = self.random_names
-        return [
-            Parameter(
-                SHAPE if self.proportional and place else COVARIANCE,
-                "log" if i == j else "identity",
-                term=names[j] if i == j else f"{names[j]},{names[i]}",
-                common=self.proportional and place > 0,
-            )
-            for place, (j, i) in enumerate(self.pairs)
-        ]
+        return (*curve, *moved, *fixed, *random_parameters(self), *self.residual_parameters)
 
     @property
     def residual_parameters(self) -> list[Parameter]:
@@ -190,3 +177,17 @@ class GrowthForm(Family):
     def random_places(self) -> tuple[int, ...]:
         """Where the random coefficients' loadings stand in (r, `basis`)."""
         return tuple(1 + self.basis_names.index(name) for name in self.random)
+
+
+def random_parameters(form: GrowthForm) -> list[Parameter]:
+    """Entries of the Cholesky factor; of proportional ones the first is the class's own, the others are common."""
+    names = form.random_names
+    return [
+        Parameter(
+            SHAPE if form.proportional and place else COVARIANCE,
+            "log" if i == j else "identity",
+            term=names[j] if i == j else f"{names[j]},{names[i]}",
+            common=form.proportional and place > 0,
+        )
+        for place, (j, i) in enumerate(form.pairs)
+    ]

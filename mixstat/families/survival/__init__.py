@@ -1,0 +1,7 @@
+"""Survival: laws of the time to an event, one likelihood for all kinds of censoring."""
+
+from mixstat.families.survival.apgw import APGW
+from mixstat.families.survival.family import Survival
+from mixstat.families.survival.times import Times
+
+__all__ = ["APGW", "Survival", "Times"]
