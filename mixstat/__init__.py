@@ -4,7 +4,7 @@ from mixstat import datasets
 from mixstat.core.family import Family, Parameter, Tails
 from mixstat.estimators.class_number_tests import bootstrap_lrt, vuong_test
 from mixstat.estimators.comparing import compare, plot_confusion, plot_criteria
-from mixstat.estimators.extras import Noise, PointMass
+from mixstat.estimators.extras import Never, Noise, PointMass
 from mixstat.estimators.forest import CovariateForest
 from mixstat.estimators.growth import GrowthCurve
 from mixstat.estimators.joint import Joint
@@ -42,6 +42,7 @@ __all__ = [
     "Joint",
     "LocalOptimumWarning",
     "MixtureOfExperts",
+    "Never",
     "Noise",
     "OptionError",
     "Parameter",

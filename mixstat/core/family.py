@@ -226,9 +226,9 @@ class Family(ClosedForm, Selection):
         """Several of such predictors where one is not enough: the fit of a single expert tries each."""
         return [self.start(data, weight)]
 
-    def redrawn(self, data: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """`data` of a repeated family with other values of the response (row, occasion) where it was seen."""
-        raise NotImplementedError
+    def redrawn(self, data: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+        """`data` with other values of the response, observed in the way it was; None where they are encoded anew."""
+        return None
 
     def drawn(self, data: np.ndarray) -> int:
         """How many values `sample` draws for a row."""

@@ -13,6 +13,7 @@ import numpy as np
 from mixstat.core.family import Family
 from mixstat.estimators.model.responses import ResponseData
 from mixstat.exceptions import DataError, OptionError
+from mixstat.families.survival import Survival
 from mixstat.inference.distribution import AtomLaw, Law, UniformLaw
 
 
@@ -123,7 +124,49 @@ class PointMass:
         return float(self.value)
 
 
-Extra = Noise | PointMass
+@dataclass(frozen=True)
+class Never:
+    """Those to whom the event never comes: S(t) = 1 for ever, beside experts of survival times (mixture cure).
+
+    They explain no event, and every censored row to some extent. Reference: Boag (1949), JRSS-B 11.
+    """
+
+    name = "never"
+
+    def learn(self, responses: list[ResponseData], weight: np.ndarray) -> list[Box]:
+        """Nothing; other responses than survival times are refused."""
+        for response in responses:
+            if not isinstance(response.family, Survival):
+                raise DataError(
+                    f"Never stands beside survival times; {response.names[0]!r} is none (Surv(time, event))"
+                )
+        return []
+
+    def log_density(self, state: list[Box], responses: list[ResponseData]) -> np.ndarray:
+        """(row,): 0 where the event was not seen, -inf where it was (the log of a background hazard, if any)."""
+        total = np.zeros(len(responses[0].seen))
+        for response in responses:
+            assert isinstance(response.family, Survival)
+            total += np.where(response.seen, response.family.log_never(response.data), 0.0)
+        return total
+
+    def mean(self, state: list[Box], response: int, family: Family) -> np.ndarray:
+        return np.full(family.dimension, np.inf)
+
+    def sample(
+        self, rng: np.random.Generator, state: list[Box], response: int, family: Family, rows: int
+    ) -> np.ndarray:
+        return np.full((rows, family.dimension), np.inf)
+
+    def law(self, state: list[Box], response: int, family: Family) -> Law:
+        """All mass at infinity."""
+        return AtomLaw(np.inf)
+
+    def atom(self) -> float | None:
+        return None
+
+
+Extra = Noise | PointMass | Never
 
 
 def extra_densities(

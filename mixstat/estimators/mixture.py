@@ -6,7 +6,7 @@ from typing import Any
 from sklearn.base import clone
 
 from mixstat.estimators.base import MixtureEstimator
-from mixstat.estimators.extras import Extra, Noise, PointMass
+from mixstat.estimators.extras import Extra
 from mixstat.estimators.growth import GrowthCurve
 from mixstat.estimators.joint import Joint
 from mixstat.estimators.model.checks import choice, column_name, integer, number, verbosity
@@ -32,7 +32,7 @@ class MixtureOfExperts(MixtureEstimator):
         One-sided formula of class membership; None or `"~ 1"` is intercept only, `"equal"` fixed equal shares.
     n_experts : int
         Number of experts.
-    extra : sequence of Noise or PointMass
+    extra : sequence of Noise, PointMass or Never
         Classes without parameters beside the experts.
     unit, cluster : str, optional
         Column of the unit (all rows of a unit share one class); column of clusters of units.
@@ -152,8 +152,10 @@ class MixtureOfExperts(MixtureEstimator):
         return own or next(iter(inner), None)
 
     def _extras(self) -> tuple[Extra, ...]:
-        if not isinstance(self.extra, list | tuple) or not all(isinstance(e, Noise | PointMass) for e in self.extra):
-            raise OptionError(f"extra must be a list of ms.Noise() or ms.PointMass(value), got {self.extra!r}")
+        if not isinstance(self.extra, list | tuple) or not all(isinstance(e, Extra) for e in self.extra):
+            raise OptionError(
+                f"extra must be a list of ms.Noise(), ms.PointMass(value) or ms.Never(), got {self.extra!r}"
+            )
         return tuple(self.extra)
 
     def _options(self) -> Options:

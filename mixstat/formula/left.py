@@ -26,6 +26,11 @@ class Left:
     title: str = ""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What the response's columns are called."""
+        return (self.title,) if self.title else tuple(part.text for part in self.parts)
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """The raw columns used."""
         return tuple(dict.fromkeys(name for part in self.parts for name in part.variables))

@@ -72,7 +72,7 @@ def build_survival(left: Left, columns: Mapping[str, Column], n_rows: int, state
     lower, upper = _bounds(found)
     values = np.column_stack([found.get("entry", zero), lower, upper, found.get("background", zero)])
     values[np.isnan(values).any(axis=1)] = np.nan
-    return Response("survival", (left.title,), values)
+    return Response("survival", left.names, values)
 
 
 def _bounds(found: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

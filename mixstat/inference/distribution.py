@@ -19,6 +19,7 @@ from mixstat.inference.ordered_floats import smallest
 
 TINY = float(np.finfo(np.float64).tiny)
 UNIT = float(np.finfo(np.float64).eps)
+LARGEST = float(np.finfo(np.float64).max)
 
 
 class Law(Protocol):
@@ -226,7 +227,8 @@ class Predictive(NamedTuple):
             distance = normal_score(tails) - target
             return np.where(tails.probability() >= level, np.maximum(distance, 0.0), np.minimum(distance, -TINY))
 
-        return smallest(score, (len(q), self.rows), whole=self.is_whole)
+        found = smallest(score, (len(q), self.rows), whole=self.is_whole)
+        return np.where(found >= LARGEST, np.inf, found)
 
     def residual(self, y: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         """Quantile residual Phi^-1(u), u between P(Y < y) and P(Y <= y) in the proportion `uniform` (row,)."""

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from mixstat.core.family import Family
-from mixstat.estimators.extras import Noise, PointMass
+from mixstat.estimators.extras import Never, Noise, PointMass
 from mixstat.exceptions import DataError
 from mixstat.families import FAMILIES
 
-EXTRAS: dict[str, type] = {"noise": Noise, "point_mass": PointMass}
+EXTRAS: dict[str, type] = {"noise": Noise, "point_mass": PointMass, "never": Never}
 OF_THE_SAMPLE = ("prior_classes", "start")
 """Arguments that hold one sample's data, unless they name columns."""
 
@@ -42,7 +42,7 @@ def encode(value: Any, name: str = "the estimator") -> Any:
         return {"estimator": type(value).__name__, "fields": stored}
     if isinstance(value, Family):
         return {"family": _registered(value), "fields": _encode_fields(value)}
-    if isinstance(value, Noise | PointMass):
+    if isinstance(value, Noise | PointMass | Never):
         return {"extra": value.name, "fields": _encode_fields(value)}
     if isinstance(value, tuple):
         return {"tuple": [encode(item, name) for item in value]}

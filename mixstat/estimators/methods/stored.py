@@ -176,7 +176,7 @@ def _assembled(request: Request, schema: Schema, levels: dict[str, Any], labels:
     plan, extras = request.plan, len(request.extras)
     if list(levels) != list(plan.main):
         raise DataError("the levels are not those of the responses")
-    names = {key: tuple(part.text for part in left.parts) for key, left in schema.lefts.items()}
+    names = {key: left.names for key, left in schema.lefts.items()}
     families = {o.key: _bound_family(o, names[o.key], levels[o.key], schema) for o in plan.outcomes}
     size = _size(plan, schema, families, extras)
     if size != len(labels):

@@ -50,8 +50,9 @@ def encode_response(family: Family, response: Response, atoms: Sequence[float] =
 
 def redrawn(response: ResponseData, draws: np.ndarray, atoms: Sequence[float] = ()) -> ResponseData:
     """The response with other values (row, dimension), categories as codes; trials and missing rows stay."""
-    if response.family.repeated:
-        return response._replace(data=response.family.redrawn(response.data, draws))
+    data = response.family.redrawn(response.data, draws)
+    if data is not None:
+        return response._replace(data=data)
     values = draws[:, 0] if draws.shape[1] == 1 else draws.copy()
     if response.family.name == "binomial":
         values = np.column_stack([draws[:, 0], response.data[1]])

@@ -16,6 +16,8 @@ import numpy as np
 
 from mixstat.core.family import Array
 from mixstat.core.special import log1mexp
+from mixstat.families._host import row_shape
+from mixstat.families.survival import observing
 from mixstat.families.survival.jets import Jet, choose
 from mixstat.families.survival.law import Law
 from mixstat.families.survival.times import log, read
@@ -77,6 +79,18 @@ class Survival(Law):
 
         fields = [*take(3, True), *take(3, self.interval), *take(2, self.entry), *take(1, self.background)]
         return Row._make([*fields, data[len(data) - len(self.constants) :]])
+
+    def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
+        """Times of the event, after the row's entry where that is known, without censoring; perhaps infinite."""
+        entry = np.zeros(row_shape(eta, data))
+        if data is not None and self.entry:
+            at = self.read(data)
+            entry = entry + np.where(at.entered > 0, np.exp(at.log_entry), 0.0)
+        return self.drawn_after(rng, eta, entry)
+
+    def redrawn(self, data: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Other times of the events, seen as these rows would see them: see `observing`."""
+        return observing.observe(self, data, values[:, 0])
 
     def log_density(self, eta: Sequence[Array], data: Array) -> Array:
         at = self.read(data)

@@ -88,13 +88,14 @@ class Law(Family):
         total, lower = np.where(y > 0, total, 0.0), np.where(y > 0, lower, -np.inf)
         return Tails(np.where(y == np.inf, 0.0, lower), np.where(y == np.inf, -np.inf, -total))
 
-    def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
-        """Times of the event, without censoring; inf for those to whom it never comes."""
-        shape = np.broadcast_shapes(*(np.shape(e) for e in eta), (1,) if data is None else np.shape(data)[-1:])
-        log_h = np.log(rng.exponential(size=shape))
+    def drawn_after(self, rng: np.random.Generator, eta: Sequence[np.ndarray], entry: np.ndarray) -> np.ndarray:
+        """Times of the event after `entry` (row,), without censoring; inf for those to whom it never comes."""
         with jax.enable_x64(True):
-            values = tuple(jnp.broadcast_to(jnp.asarray(e), shape) for e in eta)
-            return np.exp(np.asarray(self.log_time(values, jnp.asarray(log_h), self._constants(1))))
+            values = tuple(jnp.broadcast_to(jnp.asarray(e), entry.shape) for e in eta)
+            before = np.exp(np.asarray(self.logs(values, jnp.asarray(log(entry)), self._constants(1)).cumulative))
+            total = np.where(entry > 0, before, 0.0) + rng.exponential(size=entry.shape)
+            times = np.exp(np.asarray(self.log_time(values, jnp.asarray(np.log(total)), self._constants(1))))
+        return np.maximum(times, np.nextafter(entry, np.inf))
 
     def _constants(self, dimensions: int) -> Array:
         return jnp.asarray(self.constants).reshape(-1, *(1,) * dimensions)
