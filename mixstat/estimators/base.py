@@ -23,6 +23,7 @@ from mixstat.estimators.methods.relabelling import Relabelling
 from mixstat.estimators.methods.reporting import Reporting
 from mixstat.estimators.methods.resampling import Resampling
 from mixstat.estimators.methods.sampling import Sampling
+from mixstat.estimators.methods.surviving import Surviving
 from mixstat.estimators.methods.testing import Testing
 from mixstat.estimators.model import report
 from mixstat.estimators.model.arrays import table_from_arrays
@@ -53,6 +54,7 @@ class MixtureEstimator(
     Sampling,
     Effects,
     Growing,
+    Surviving,
     Distributing,
     Plotting,
     GrowthPlotting,

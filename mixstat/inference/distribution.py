@@ -15,11 +15,10 @@ from scipy.special import ndtri, ndtri_exp
 from mixstat.core.design import bucket
 from mixstat.core.family import Family, Tails
 from mixstat.fit.precision import double
-from mixstat.inference.ordered_floats import smallest
+from mixstat.inference.ordered_floats import LARGEST, smallest
 
 TINY = float(np.finfo(np.float64).tiny)
 UNIT = float(np.finfo(np.float64).eps)
-LARGEST = float(np.finfo(np.float64).max)
 
 
 class Law(Protocol):

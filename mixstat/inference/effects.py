@@ -21,6 +21,7 @@ from mixstat.core.expert import to_rows
 from mixstat.core.mixture import Mixture, expert_means, gate_log_probability, posterior
 from mixstat.core.reduce import take_block
 from mixstat.fit.precision import double
+from mixstat.inference.survival import curve_values, is_curve
 
 Array = Any
 NEGLIGIBLE = 1e-12
@@ -31,7 +32,8 @@ NEGLIGIBLE = 1e-12
 class Query:
     """What is asked of each row; hashed by value, a static argument of the kernels.
 
-    target   "mean" E[y | x], "expert_mean" E[y | x, class], "gate" pi(x), "responsibility" given the response
+    target   "mean" E[y | x], "expert_mean" E[y | x, class], "gate" pi(x), "responsibility" given the response; or a
+             curve of `inference.survival` at the times of `Rows`
     form     "level"; "slope" along the other columns; "difference" or "ratio" of there (`other`) to here
     scale    elasticities: "ey" takes logarithms of the target, "ex" of the covariate ("dydx", "eyex", "dyex", "eydx")
     places   group -> response -> (outcome, item): where the mean of each response stands in the mixture
@@ -48,13 +50,16 @@ class Rows(NamedTuple):
 
     Where rows hold occasions (times, covariates of an occasion), `other` has the data of the responses too, else ().
     `covariate` (row,) multiplies slopes whose scale takes logarithms of the covariate; `constants` (extra, output) are
-    the means of classes without parameters.
+    the means of classes without parameters. Curves are asked for at the logs of `times`, (time, row) or (time, 1), and
+    then summed with `weights` (output, time) where these are given.
     """
 
     data: Data
     other: tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]
     covariate: np.ndarray
     constants: np.ndarray
+    times: np.ndarray = np.zeros((0, 1))
+    weights: np.ndarray | None = None
 
 
 class Part(NamedTuple):
@@ -65,6 +70,8 @@ class Part(NamedTuple):
     covariate: Array
     seen: Array
     constants: Array
+    times: Array
+    weights: Array | None
 
 
 class Estimate(NamedTuple):
@@ -92,6 +99,23 @@ def row_effects(mixture: Mixture, query: Query, at: Estimate, rows: Rows) -> Eff
         error = standard_errors(np.moveaxis(np.asarray(jacobian), 0, -1), at.covariance)
         parts.append((np.asarray(value), error))
     return Effects(*(layout.read_rows(np.stack(leaf)) for leaf in zip(*parts, strict=True)))
+
+
+@double
+def row_values(mixture: Mixture, query: Query, phi: np.ndarray, rows: Rows) -> np.ndarray:
+    """The quantity of every row without its error, (output, row)."""
+    layout = rows.data.layout()
+    parts = [np.asarray(_value_kernel(mixture, query, phi, part)) for _, part in _parts(rows, layout)]
+    return layout.read_rows(np.stack(parts))
+
+
+@double
+def row_jacobians(mixture: Mixture, query: Query, at: Estimate, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """The quantity (output, row) of few rows, and its derivatives by theta (theta, output, row)."""
+    layout = rows.data.layout()
+    parts = [_row_kernel(mixture, query, at.phi, at.basis, part) for _, part in _parts(rows, layout)]
+    value, jacobian = (np.stack([np.asarray(leaf) for leaf in leaves]) for leaves in zip(*parts, strict=True))
+    return layout.read_rows(value), layout.read_rows(jacobian)
 
 
 @double
@@ -141,10 +165,12 @@ def _parts(rows: Rows, layout: Layout) -> Iterator[tuple[int, Part]]:
     other = jax.tree.map(layout.place_rows, rows.other)
     covariate = layout.place_rows(rows.covariate)
     seen = layout.place_rows(np.ones(len(rows.covariate), dtype=bool), fill=False)
+    times = layout.place_rows(rows.times) if rows.times.shape[1] > 1 else None
     for block in range(layout.used):
         cut = jax.tree.map(lambda leaf, block=block: leaf[block : block + 1], (design, other))
         one = cut[0]._replace(used=np.asarray(1, dtype=np.int32))
-        yield block, Part(one, cut[1], covariate[block], seen[block], rows.constants)
+        own = rows.times if times is None else times[block]
+        yield block, Part(one, cut[1], covariate[block], seen[block], rows.constants, own, rows.weights)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -159,6 +185,12 @@ def _row_kernel(mixture: Mixture, query: Query, phi: Array, basis: Array, part: 
 
     value, push = jax.linearize(quantity, jnp.zeros(basis.shape[1]))
     return value, jax.vmap(push)(jnp.eye(basis.shape[1]))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _value_kernel(mixture: Mixture, query: Query, phi: Array, part: Part) -> Array:
+    """(output, row)."""
+    return _sides(mixture, query, phi, part)[0]
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -184,7 +216,7 @@ def _sides(mixture: Mixture, query: Query, phi: Array, part: Part) -> Array:
 
     def level(columns: Array, offsets: Array, responses: tuple[Array, ...]) -> Array:
         there = design._replace(columns=columns, offsets=offsets, responses=responses or design.responses)
-        return _values(mixture, query, phi, there, part.constants)
+        return _values(mixture, query, phi, there, part)
 
     here = (design.columns, design.offsets, design.responses if part.other[2] else ())
     if query.form == "level":
@@ -197,13 +229,17 @@ def _sides(mixture: Mixture, query: Query, phi: Array, part: Part) -> Array:
     return jnp.log(jnp.where(part.seen, both, 1.0)) if query.scale[:2] == "ey" else both
 
 
-def _values(mixture: Mixture, query: Query, phi: Array, design: Design, constants: Array) -> Array:
+def _values(mixture: Mixture, query: Query, phi: Array, design: Design, part: Part) -> Array:
     """The target (output, row) in one block."""
+    if is_curve(query.target):
+        places = tuple(group[0] for group in query.places)
+        values = curve_values(mixture, query.target, places, phi, design, part.times)
+        return values if part.weights is None else part.weights @ values
     if query.target == "responsibility":
         return to_rows(posterior(mixture, phi, design).responsibility[0], take_block(design, 0))
     if query.target == "gate":
         return jnp.exp(gate_log_probability(mixture, phi, design)[0])
-    means = _class_means(mixture, query, phi, design, constants)
+    means = _class_means(mixture, query, phi, design, part.constants)
     if query.target == "expert_mean":
         return means.reshape(-1, means.shape[-1])
     return jnp.einsum("kr,kor->or", jnp.exp(gate_log_probability(mixture, phi, design)[0]), means)

@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from mixstat.exceptions import OptionError
 
-SCALES = ("identity", "log", "logit")
+SCALES = ("identity", "log", "logit", "cloglog")
 STATISTICS = ("estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high")
 
 
@@ -17,11 +17,13 @@ def effect_table(
     """`keys` with estimate, std_error, statistic, p_value, conf_low, conf_high, one row each.
 
     The interval is Wald's on `scale`, mapped back; the statistic tests a value of 0 on that scale (1 for "log", 1/2
-    for "logit") and is missing where estimate and error are both 0. `std_error` is that of the estimate itself.
+    for "logit", 1/e for "cloglog", log(-log p)) and is missing where estimate and error are both 0. `std_error` is that
+    of the estimate itself.
     """
     inner, slope = _on_scale(estimate, scale)
     half = norm.ppf(0.5 + level / 2) * error * slope
-    back = {"identity": np.asarray, "log": np.exp, "logit": expit}[scale]
+    back = {"identity": np.asarray, "log": np.exp, "logit": expit, "cloglog": _from_cloglog}[scale]
+    ends = np.sort([back(inner - half), back(inner + half)], axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = inner / (error * slope)
     return keys.assign(
@@ -29,18 +31,34 @@ def effect_table(
         std_error=error,
         statistic=statistic,
         p_value=2 * norm.sf(np.abs(statistic)),
-        conf_low=back(inner - half),
-        conf_high=back(inner + half),
+        conf_low=ends[0],
+        conf_high=ends[1],
     )
+
+
+def _from_cloglog(value: np.ndarray) -> np.ndarray:
+    return np.exp(-np.exp(value))
 
 
 def _on_scale(estimate: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
     """The estimate on the scale, and the derivative of the scale there."""
     if scale == "identity":
         return estimate, np.ones_like(estimate)
+    if scale == "cloglog":
+        return _on_cloglog(estimate)
     high = np.inf if scale == "log" else 1.0
     bad = (estimate <= 0) | (estimate >= high)
     if bad.any():
         span = "positive estimates" if scale == "log" else "estimates between 0 and 1"
         raise OptionError(f"intervals on the {scale} scale need {span}, got {estimate[bad][0]:g}")
-    return (np.log(estimate), 1 / estimate) if scale == "log" else (logit(estimate), 1 / (estimate * (1 - estimate)))
+    if scale == "log":
+        return np.log(estimate), 1 / estimate
+    return logit(estimate), 1 / (estimate * (1 - estimate))
+
+
+def _on_cloglog(estimate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """log(-log p) and the size of its derivative; a probability of 0 or 1 has no width."""
+    inside = (estimate > 0) & (estimate < 1)
+    safe = np.where(inside, estimate, 0.5)
+    inner = np.where(inside, np.log(-np.log(safe)), np.where(estimate > 0.5, -np.inf, np.inf))
+    return inner, np.where(inside, np.abs(1 / (safe * np.log(safe))), 0.0)

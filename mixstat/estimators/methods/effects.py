@@ -104,7 +104,7 @@ class Effects:
         label = COMPARISONS[choice("comparison", comparison, tuple(COMPARISONS))]
         steps = dict(variables) if isinstance(variables, Mapping) else dict.fromkeys(_names(scene, variables))
         asked = [(name, c) for name, step in steps.items() for c in _contrasts(scene, name, step, label)]
-        parts = [_compare(scene, name, contrast, comparison) for name, contrast in asked]
+        parts = [compare(scene, name, contrast, comparison) for name, contrast in asked]
         return _joined(parts, checked(level), "identity" if comparison == "difference" else "log")
 
     def marginal_effects(
@@ -170,7 +170,8 @@ def _contrasts(scene: Scene, name: str, step: Any, label: str) -> list[Contrast]
     return contrasts_of(scene.fitted, scene.frame, name, step, label)
 
 
-def _compare(scene: Scene, name: str, contrast: Contrast, form: str, scale: str = "dydx") -> Answer:
+def compare(scene: Scene, name: str, contrast: Contrast, form: str, scale: str = "dydx") -> Answer:
+    """The target at two settings of a covariate."""
     low, high = (change(scene.fitted, scene.frame, name, value) for value in (contrast.low, contrast.high))
     keys = {"term": name, "contrast": contrast.label}
     return answer(scene, keys, form, low, other=setting_of(scene.fitted, high), scale=scale)
@@ -183,7 +184,7 @@ def _marginal(scene: Scene, name: str, elasticity: str, discrete: Sequence[str] 
         step = (0, 1) if kind_of(fitted, name) == "number" else None
         label = LOGARITHMS if elasticity[:2] == "ey" else COMPARISONS["difference"]
         found = _contrasts(scene, name, step, label)
-        return [_compare(scene, name, contrast, "difference", elasticity) for contrast in found]
+        return [compare(scene, name, contrast, "difference", elasticity) for contrast in found]
     slopes = design_slopes(fitted, frame, name)
     keys = {"term": name, "contrast": ELASTICITIES[elasticity]}
     x = frame[name].to_numpy(dtype=np.float64)

@@ -91,6 +91,12 @@ def held(frame: pd.DataFrame, names: Iterable[str], covariate: str, grid: Grid) 
     return pd.DataFrame({**typical, covariate: grid.values})
 
 
+def typical_row(table: Any, names: Iterable[str]) -> pd.DataFrame:
+    """One row: numbers at their median, levels at the most frequent one."""
+    opened = Table(table)
+    return pd.DataFrame({name: [_typical(opened.column(name))] for name in names})
+
+
 def varied(frame: pd.DataFrame, covariate: str, grid: Grid) -> Iterator[pd.DataFrame]:
     """The whole frame a grid point, with the covariate set to it."""
     return (frame.assign(**{covariate: pd.Series([value] * len(frame))}) for value in grid.values)

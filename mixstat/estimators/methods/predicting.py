@@ -1,5 +1,6 @@
 """Predicting: means, densities, class probabilities and simulation from a fitted estimator."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixstat.core.family import Family
 from mixstat.estimators.methods.growing import predicted_over_time, predicted_subjects
+from mixstat.estimators.methods.moments import is_survival
 from mixstat.estimators.methods.over_time import require_growth
 from mixstat.estimators.model import new_data, outputs
 from mixstat.estimators.model.checks import choice
@@ -22,7 +24,8 @@ from mixstat.inference.prediction import UnitPosterior
 if TYPE_CHECKING:
     from mixstat.estimators.model.state import Fitted
 
-KINDS = ("mean", "expert_mean", "subject", "density", "log_density")
+OVER_TIME = ("survival", "hazard", "cumulative_hazard")
+KINDS = ("mean", "expert_mean", "subject", "density", "log_density", *OVER_TIME)
 WEIGHTS = ("gate", "responsibilities")
 
 
@@ -40,6 +43,7 @@ class Predicting:
     """Methods that apply a fit to rows. Numpy comes out; rows with missing values are an error."""
 
     fitted_: "Fitted"
+    _predict_curves: Callable[[Any, Any, str], np.ndarray]
 
     def _representative(self) -> Any:
         """The first outcome of the first expert."""
@@ -60,6 +64,8 @@ class Predicting:
         weights : "gate" averages experts with the gate's probabilities, for rows whose response is not known;
             "responsibilities" with posterior probabilities, which need the response (in X, or y in array mode).
 
+            Of survival times also "survival", "hazard", "cumulative_hazard" and "density" at `times`: (row, time).
+
         times : of growth curves, values of the time column: the result is then a data frame with a row a row of X
             (a subject, where X has the unit column; what varies inside is averaged) and time. Columns: rowid or the
             unit column, time, mean, and expert_1, ... (kind="mean") or std_error (kind="subject", of the trajectory
@@ -70,6 +76,10 @@ class Predicting:
         check_is_fitted(self, "fitted_")
         choice("kind", kind, KINDS)
         choice("weights", weights, WEIGHTS)
+        if kind in OVER_TIME and times is None:
+            raise OptionError(f"kind={kind!r} needs times=, one or several")
+        if times is not None and is_survival(self.fitted_):
+            return self._predict_curves(X, times, kind)
         if times is not None:
             return self._predict_over_time(X, times, kind, weights)
         if kind == "subject":

@@ -16,6 +16,7 @@ from mixstat.estimators.model.units import check_weight
 from mixstat.exceptions import DataError, OptionError
 from mixstat.formula.frame import Table
 from mixstat.inference.effects import Estimate, Query, Rows, average_effects, row_effects
+from mixstat.inference.survival import PREFIX
 from mixstat.results.effects import STATISTICS
 
 RESERVED = ("term", "contrast", "expert", "group", *STATISTICS)
@@ -29,12 +30,21 @@ class Averages(NamedTuple):
     weight: np.ndarray
 
 
+class Moments(NamedTuple):
+    """Times that a survival curve is asked for: `logs` (time, row) or (time, 1), `weights` (output, time) of sums over
+    them or None, and `shown` (output,), what tables call an output."""
+
+    logs: np.ndarray
+    weights: np.ndarray | None
+    shown: np.ndarray
+
+
 class Scene(NamedTuple):
     """What effects are asked of.
 
     `keys` has a row for each row of the answer within an output (rowid, or the levels of `by`), `outputs` one for each
     output (columns expert and group, where there are several). `data` holds the response only if the target is
-    "responsibility".
+    "responsibility". `moments` are there where the target is a curve of survival times.
     """
 
     fitted: Fitted
@@ -45,6 +55,7 @@ class Scene(NamedTuple):
     keys: pd.DataFrame
     averages: Averages | None
     outputs: pd.DataFrame
+    moments: Moments | None = None
 
 
 def restricted(table: Any, rows: np.ndarray | None) -> Any:
@@ -56,7 +67,15 @@ def restricted(table: Any, rows: np.ndarray | None) -> Any:
     return {name: pd.Categorical(v) if v.dtype == object else v for name, v in columns.items()}
 
 
-def open_scene(fitted: Fitted, table: Any, target: str, by: Any, weight: Any, covariance: np.ndarray) -> Scene:
+def open_scene(
+    fitted: Fitted,
+    table: Any,
+    target: str,
+    by: Any,
+    weight: Any,
+    covariance: np.ndarray,
+    moments: Moments | None = None,
+) -> Scene:
     """Read the table once; errors name the column at fault."""
     opened = Table(table)
     if not opened.n_rows:
@@ -69,7 +88,7 @@ def open_scene(fitted: Fitted, table: Any, target: str, by: Any, weight: Any, co
         keys = _subjects(fitted, opened, averages)
     ties = fitted.assembled.named.ties
     at = Estimate(fitted.phi, ties.matrix, covariance)
-    return Scene(fitted, at, frame, data, target, keys, averages, _outputs(fitted, target))
+    return Scene(fitted, at, frame, data, target, keys, averages, _outputs(fitted, target, moments), moments)
 
 
 def answer(
@@ -85,12 +104,7 @@ def answer(
     """(keys, estimates, standard errors), outputs one after the other; `keys` are further columns of one value."""
     fitted = scene.fitted
     query = Query(scene.target, form, scale, places_of(fitted))
-    rows = Rows(
-        data,
-        (data.columns, data.offsets, ()) if other is None else other,
-        np.ones(data.columns.shape[-1]) if covariate is None else covariate,
-        constants_of(fitted),
-    )
+    rows = rows_at(scene, data, other, covariate)
     mixture = fitted.assembled.mixture
     if scene.averages is None:
         found = row_effects(mixture, query, scene.at, rows)
@@ -100,6 +114,22 @@ def answer(
         what = "logarithms and ratios need positive means" if form != "level" else "they overflow"
         raise DataError(f"some effects {'of ' + repr(keys['term']) if keys else ''} are not finite: {what}")
     return _long_keys(scene, keys), found.estimate.ravel(), found.std_error.ravel()
+
+
+def rows_at(
+    scene: Scene,
+    data: Data,
+    other: tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]] | None = None,
+    covariate: np.ndarray | None = None,
+) -> Rows:
+    """The rows as kernels take them."""
+    rows = Rows(
+        data,
+        (data.columns, data.offsets, ()) if other is None else other,
+        np.ones(data.columns.shape[-1]) if covariate is None else covariate,
+        constants_of(scene.fitted),
+    )
+    return rows if scene.moments is None else rows._replace(times=scene.moments.logs, weights=scene.moments.weights)
 
 
 def _long_keys(scene: Scene, keys: Mapping[str, str]) -> pd.DataFrame:
@@ -184,8 +214,14 @@ def places_of(fitted: Fitted) -> tuple[tuple[tuple[int, int], ...], ...]:
     return tuple(tuple(place for place, _ in template.values()) for template in _slots(fitted))
 
 
-def _outputs(fitted: Fitted, target: str) -> pd.DataFrame:
-    """One row an output: expert (unless it is the overall mean), and group where there are several."""
+def _outputs(fitted: Fitted, target: str, moments: Moments | None = None) -> pd.DataFrame:
+    """One row an output: expert (unless it is the overall mean), group where there are several, time of a curve."""
+    if moments is not None:
+        times = pd.DataFrame({"time": moments.shown})
+        if not target.startswith(PREFIX):
+            return times
+        number = fitted.assembled.mixture.classes
+        return pd.concat([times.assign(expert=pd.array([k + 1] * len(times), dtype="Int64")) for k in range(number)])
     classes = np.arange(1, fitted.assembled.mixture.classes + 1)
     if target not in ("mean", "expert_mean"):
         return pd.DataFrame({"expert": pd.array(classes, dtype="Int64")})

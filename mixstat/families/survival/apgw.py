@@ -22,6 +22,8 @@ from mixstat.families.survival.times import read
 
 INFINITE = 700.0
 """log(kappa + 1) that stands for an infinite kappa: 1/(kappa + 1) is then 0 to any precision."""
+FAR = 100.0
+"""log H where it has no bound: exp(-H) is then 0."""
 STEEP = 3.9
 """|log| of gamma, or of kappa + 1 near kappa = -1, from which a fit is on its way to a degenerate one."""
 KAPPA1 = (1.05, 2.0, 0.6, 4.0, 20.0)
@@ -87,6 +89,12 @@ class APGW(Survival):
         u = jnp.exp(log_gamma) * (phi + log_time)
         found = Logs(u, 0.0 * u) if self.kappa == 1.0 else hazard.logs(u, jnp.asarray(nu))
         return Logs(lam + found.cumulative, lam + log_gamma + u - log_time + found.hazard)
+
+    def log_total(self, eta: Sequence[Array], constants: Array) -> Array:
+        _, lam, _, nu = self._named(eta, constants)
+        cured = jnp.asarray(nu) < 0.0
+        total = lam - jnp.log(jnp.expm1(jnp.where(cured, -nu, 1.0)))
+        return jnp.where(cured, total, FAR) + 0.0 * eta[0]
 
     def jets(self, eta: Array, log_time: Array, constants: Array) -> tuple[Jet, Jet]:
         """In closed form: u = gamma (log phi + log t) is moved by phi and gamma, H0 and h0 by u and nu, H by lambda."""

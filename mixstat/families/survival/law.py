@@ -45,6 +45,10 @@ class Law(Family):
         """log H and log h at log t, (row,)."""
         raise NotImplementedError
 
+    def log_total(self, eta: Sequence[Array], constants: Array) -> Array:
+        """log H as t goes to infinity, inf where the event comes to everybody."""
+        return self.logs(eta, jnp.full(jnp.shape(eta[0]), FARTHEST), constants).cumulative
+
     def jets(self, eta: Array, log_time: Array, constants: Array) -> tuple[Jet, Jet]:
         """`logs` with derivatives over eta (P, row)."""
         log_total, log_hazard = by_autodiff(lambda e: self.logs(tuple(e), log_time, constants), eta)

@@ -1,0 +1,282 @@
+"""Surviving: what a fit of survival times says over time, with intervals."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from mixstat.core.design import Data
+from mixstat.estimators.methods.effects import Answer, compare
+from mixstat.estimators.methods.grids import rows_of, typical_row
+from mixstat.estimators.methods.moments import (
+    NODES,
+    at_times,
+    checked_times,
+    known_times,
+    own_times,
+    require_survival,
+    restricted_mean,
+)
+from mixstat.estimators.methods.scene import Moments, Scene, answer, open_scene, places_of, restricted, rows_at
+from mixstat.estimators.methods.settings import Contrast, change, contrasts_of
+from mixstat.estimators.model.checks import choice
+from mixstat.estimators.model.checks import level as checked
+from mixstat.estimators.model.report import phi_covariance
+from mixstat.exceptions import OptionError
+from mixstat.inference.effects import Query, row_effects, row_jacobians, row_values, standard_errors
+from mixstat.inference.survival import PREFIX
+from mixstat.results.effects import effect_table
+
+if TYPE_CHECKING:
+    from mixstat.estimators.model.state import Fitted
+
+CURVES = ("survival", "cumulative_hazard", "hazard", "density")
+COMPARISONS = {"difference": "{high} - {low}", "ratio": "{high} / {low}"}
+ENOUGH = 1e-9
+"""Relative change of a restricted mean that ends its refinement."""
+
+
+class Surviving:
+    """Methods of survival times (`SurvivalRegression`, alone or as the expert of a mixture).
+
+    Curves are those of the mixture, S(t) = sum_k pi_k S_k(t), f and h = f / S; standard errors are exact derivatives
+    times `covariance(kind)`. Intervals are Wald's on the scale of log(-log S) for probabilities, of logs for whatever
+    is positive. X is a table of covariates, a row a profile; averages of hazards are those of the rows.
+    """
+
+    fitted_: "Fitted"
+
+    def curves(
+        self,
+        X: Any = None,
+        times: Any = None,
+        *,
+        kind: str = "survival",
+        given: float | None = None,
+        by: Any = None,
+        by_class: bool = False,
+        weight: Any = None,
+        level: float = 0.95,
+        covariance: str = "information",
+    ) -> pd.DataFrame:
+        """Survival, hazard, cumulative hazard or density over time, a row a profile and time.
+
+        X : profiles; None for the data of the fit, averaged (standardised survival).
+        times : None for a grid up to the last time seen.
+        given : a time s: survival past t given survival past s, S(t) / S(s).
+        by : None for every row of X, True for their average, a column (or several) for averages within its levels.
+        by_class : each expert's own curve (and the class that never has the event) instead of the mixture's.
+
+        Returns rowid or the columns of `by`, time, expert (by class), estimate, std_error, statistic, p_value,
+        conf_low, conf_high. To compare what a covariate does, use `contrasts` or `hazard_ratio`.
+        """
+        check_is_fitted(self, "fitted_")
+        require_survival(self.fitted_, "curves()")
+        grid = known_times(self) if times is None else checked_times(times)
+        choice("kind", kind, CURVES)
+        if given is not None and kind != "survival":
+            raise OptionError(f"given= conditions survival, not kind={kind!r}")
+        moments = at_times(grid, None if given is None else float(checked_times(given, "given")[0]))
+        target = "conditional_survival" if given is not None else kind
+        target = PREFIX + target if by_class else target
+        scene = _scene(self, X, target, moments, True if X is None and by is None else by, weight, covariance)
+        return _table(answer(scene, {}, "level", scene.data), level, "cloglog" if kind == "survival" else "log")
+
+    def rmst(
+        self,
+        limit: Any,
+        X: Any = None,
+        variable: str | None = None,
+        *,
+        step: Any = None,
+        comparison: str = "difference",
+        by: Any = True,
+        level: float = 0.95,
+        covariance: str = "information",
+    ) -> pd.DataFrame:
+        """Restricted mean survival time, int_0^limit S(t) dt, of the average over the rows of X (None: of the fit).
+
+        variable : a covariate: what its change makes of it (`step` and `comparison` as in `contrasts`).
+
+        Returns the columns of `by`, time (the limit), and those of `curves`; term and contrast with `variable`.
+        """
+        check_is_fitted(self, "fitted_")
+        require_survival(self.fitted_, "rmst()")
+        limits = checked_times(limit, "limit")
+        moments = self._restricted(X, limits)
+        scene = _scene(self, X, "survival", moments, by, None, covariance)
+        if variable is None:
+            return _table(answer(scene, {}, "level", scene.data), level, "log")
+        label = COMPARISONS[choice("comparison", comparison, tuple(COMPARISONS))]
+        parts = [
+            compare(scene, variable, contrast, comparison)
+            for contrast in contrasts_of(self.fitted_, scene.frame, variable, step, label)
+        ]
+        return _joined(parts, level, "identity" if comparison == "difference" else "log")
+
+    def _restricted(self, X: Any, limits: np.ndarray) -> Moments:
+        """Nodes enough for every row."""
+        scene = _scene(self, X, "survival", restricted_mean(limits, NODES[0]), None, None, "information")
+        last = _values(scene, scene.data)
+        for count in NODES[1:]:
+            scene = scene._replace(moments=restricted_mean(limits, count))
+            values = _values(scene, scene.data)
+            if np.abs(values - last).max() <= ENOUGH * limits.max():
+                break
+            last = values
+        assert scene.moments is not None
+        return scene.moments
+
+    def survival_quantiles(
+        self, X: Any = None, q: Any = 0.5, *, level: float = 0.95, covariance: str = "information"
+    ) -> pd.DataFrame:
+        """Times by which a share q has had the event, with intervals: rowid, q, estimate, std_error, ...
+
+        Infinite (without an error) where fewer than q ever have it.
+        """
+        check_is_fitted(self, "fitted_")
+        require_survival(self.fitted_, "survival_quantiles()")
+        levels = np.atleast_1d(np.asarray(q, dtype=float))
+        table = restricted(*rows_of(self, X, None))
+        times = self.quantile(table, levels).T  # type: ignore[attr-defined]
+        found = self._at_own(table, times, levels, covariance)
+        keys = pd.DataFrame(
+            {"rowid": np.tile(np.arange(times.shape[1]), len(levels)), "q": np.repeat(levels, times.shape[1])}
+        )
+        return effect_table(keys, times.ravel(), found.ravel(), checked(level), "log")
+
+    def _at_own(self, table: Any, times: np.ndarray, levels: np.ndarray, covariance: str) -> np.ndarray:
+        """Standard errors of quantiles (q, row): that of S there over the density."""
+        finite = np.where(np.isfinite(times), times, 1.0)
+        parts = {}
+        for target in ("survival", "density"):
+            scene = _scene(self, table, target, own_times(finite, levels), None, None, covariance)
+            parts[target] = row_effects(_mixture(scene), _query(scene), scene.at, rows_at(scene, scene.data))
+        error = parts["survival"].std_error / parts["density"].estimate
+        return np.where(np.isfinite(times), error, np.nan)
+
+    def hazard_ratio(
+        self,
+        variable: str,
+        times: Any = None,
+        X: Any = None,
+        *,
+        step: Any = None,
+        level: float = 0.95,
+        covariance: str = "information",
+    ) -> pd.DataFrame:
+        """h(t | changed) / h(t | as it is) over time, for a change of one covariate.
+
+        X : profiles; None for one typical profile (medians, most frequent levels) of the data of the fit.
+        step : as in `contrasts`: None adds 1 to a number and goes from the first level to each other one.
+
+        Returns rowid, time, term, contrast, estimate, std_error, statistic, p_value, conf_low, conf_high.
+        """
+        check_is_fitted(self, "fitted_")
+        require_survival(self.fitted_, "hazard_ratio()")
+        grid = known_times(self) if times is None else checked_times(times)
+        scene = _scene(self, _profiles(self, X), "hazard", at_times(grid), None, None, covariance)
+        found = contrasts_of(self.fitted_, scene.frame, variable, step, COMPARISONS["ratio"])
+        return _joined([compare(scene, variable, contrast, "ratio") for contrast in found], level, "log")
+
+    def time_ratio(
+        self,
+        variable: str,
+        q: Any = (0.25, 0.5, 0.75),
+        X: Any = None,
+        *,
+        step: Any = None,
+        level: float = 0.95,
+        covariance: str = "information",
+    ) -> pd.DataFrame:
+        """t(q | changed) / t(q | as it is) over quantiles, for a change of one covariate; X and step as `hazard_ratio`.
+
+        Constant exp(-slope) where covariates act on phi alone. Returns rowid, q, term, contrast, estimate, ...
+        """
+        check_is_fitted(self, "fitted_")
+        require_survival(self.fitted_, "time_ratio()")
+        levels = np.atleast_1d(np.asarray(q, dtype=float))
+        scene = _scene(self, _profiles(self, X), "survival", at_times(np.ones(1)), None, None, covariance)
+        found = contrasts_of(self.fitted_, scene.frame, variable, step, COMPARISONS["ratio"])
+        return _joined([self._time_ratio(scene, variable, c, levels) for c in found], level, "log")
+
+    def _time_ratio(self, scene: Scene, variable: str, contrast: Contrast, levels: np.ndarray) -> Answer:
+        sides = []
+        for value in (contrast.low, contrast.high):
+            frame = scene.frame.assign(**{variable: value})
+            times = self.quantile(frame, levels).T  # type: ignore[attr-defined]
+            if not np.isfinite(times).all():
+                raise OptionError("some of the quantiles q are infinite (cured); ask for smaller ones")
+            data = change(self.fitted_, scene.frame, variable, value)
+            there = scene._replace(moments=own_times(times, levels))
+            density = _values(there._replace(target="density"), data)
+            _, slope = row_jacobians(_mixture(there), _query(there), there.at, rows_at(there, data))
+            sides.append((times, slope / (density * times)))
+        (low, down), (high, up) = sides
+        error = standard_errors(np.moveaxis(up - down, 0, -1), scene.at.covariance)
+        rows = low.shape[1]
+        keys = pd.DataFrame({"rowid": np.tile(np.arange(rows), len(levels)), "q": np.repeat(levels, rows)})
+        ratio = high / low
+        return keys.assign(term=variable, contrast=contrast.label), ratio.ravel(), (ratio * error).ravel()
+
+    def cure_fraction(
+        self, X: Any = None, *, by: Any = None, level: float = 0.95, covariance: str = "information"
+    ) -> pd.DataFrame:
+        """The share to whom the event never comes, of every row of X; None for the average over the data of the fit.
+
+        It lies beyond the data: an estimate is worth no more than the plateau that was seen. Of a model whose kappa is
+        estimated see also the profile interval of kappa, `profile("kappa1")`: a cure is shown only where it lies below
+        kappa + 1 = 1 (a coefficient of 0), and `cure_profile()`.
+        """
+        check_is_fitted(self, "fitted_")
+        require_survival(self.fitted_, "cure_fraction()")
+        everyone = X is None and by is None
+        scene = _scene(self, X, "cure", at_times(np.ones(1)), True if everyone else by, None, covariance)
+        return _table(answer(scene, {}, "level", scene.data), level, "cloglog").drop(columns="time")
+
+    def _predict_curves(self, X: Any, times: Any, kind: str) -> np.ndarray:
+        """(row, time)."""
+        choice("kind", kind, CURVES)
+        grid = checked_times(times)
+        scene = _scene(self, X, kind, at_times(grid), None, None, None)
+        return _values(scene, scene.data).T
+
+
+def _scene(model: Any, X: Any, target: str, moments: Moments, by: Any, weight: Any, covariance: str | None) -> Scene:
+    table = restricted(*rows_of(model, X, None))
+    fitted = model.fitted_
+    size = fitted.assembled.named.ties.size
+    known = np.zeros((size, size)) if covariance is None else phi_covariance(fitted, model.covariance(covariance))
+    return open_scene(fitted, table, target, by, weight, known, moments)
+
+
+def _mixture(scene: Scene) -> Any:
+    return scene.fitted.assembled.mixture
+
+
+def _query(scene: Scene) -> Query:
+    return Query(scene.target, "level", "dydx", places_of(scene.fitted))
+
+
+def _values(scene: Scene, data: Data) -> np.ndarray:
+    """(output, row) without errors."""
+    return row_values(_mixture(scene), _query(scene), scene.fitted.phi, rows_at(scene, data))
+
+
+def _profiles(model: Any, X: Any) -> Any:
+    """The profiles given, or one typical row of the data of the fit."""
+    if X is not None:
+        return X
+    table = restricted(*rows_of(model, None, None))
+    return typical_row(table, model.fitted_.schema.raw_columns)
+
+
+def _table(found: Answer, level: float, scale: str) -> pd.DataFrame:
+    return effect_table(*found, checked(level), scale)
+
+
+def _joined(parts: list[Answer], level: float, scale: str) -> pd.DataFrame:
+    keys, estimates, errors = zip(*parts, strict=True)
+    joined = pd.concat(keys, ignore_index=True), np.concatenate(estimates), np.concatenate(errors)
+    return _table(joined, level, scale)

@@ -1,0 +1,85 @@
+"""Survival quantities of a mixture at given times: S = sum_k pi_k S_k, f = sum_k pi_k f_k, h = f / S, all in logs."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mixstat.core.design import Design
+from mixstat.core.mixture import Mixture, gate_log_probability
+from mixstat.core.reduce import take_block
+from mixstat.families.survival import Survival
+
+Array = Any
+
+CURVES = ("survival", "cumulative_hazard", "hazard", "density", "cure", "conditional_survival")
+"""What is known of a class or a mixture at a time; `cure` is the share without an event ever, whatever the time, and
+`conditional_survival` is survival to each time but the last, given survival to the last."""
+PREFIX = "expert_"
+"""Before the name of a curve: that of every class."""
+NEVER = -1e4
+"""log H of those to whom the event never comes."""
+
+
+def is_curve(target: str) -> bool:
+    """Whether a target is one of time."""
+    return target.removeprefix(PREFIX) in CURVES
+
+
+def curve_values(
+    mixture: Mixture, target: str, places: tuple[tuple[int, int], ...], phi: Array, design: Design, times: Array
+) -> Array:
+    """The target (output, row) in a design of one block; `places` has each group's (outcome, item), `times` (time, row)
+    or (time, 1) are logs. Outputs are times, of `expert_` targets classes and then times."""
+    curve = target.removeprefix(PREFIX)
+    total, hazard = class_logs(mixture, places, phi, design, times, limit=curve == "cure")
+    if target.startswith(PREFIX):
+        values = _values(curve, -jnp.exp(total), hazard - jnp.exp(total))
+        return values.reshape(-1, values.shape[-1])
+    log_gate = gate_log_probability(mixture, phi, design)[0][:, None]
+    survival = jax.nn.logsumexp(log_gate - jnp.exp(total), axis=0)
+    return _values(curve, survival, jax.nn.logsumexp(log_gate + hazard - jnp.exp(total), axis=0))
+
+
+def _values(curve: str, log_survival: Array, log_density: Array) -> Array:
+    """From log S and log f (..., time, row)."""
+    if curve == "conditional_survival":
+        return jnp.exp(log_survival[..., :-1, :] - log_survival[..., -1:, :])
+    return {
+        "survival": lambda: jnp.exp(log_survival),
+        "cure": lambda: jnp.exp(log_survival),
+        "cumulative_hazard": lambda: -log_survival,
+        "density": lambda: jnp.exp(log_density),
+        "hazard": lambda: jnp.exp(log_density - log_survival),
+    }[curve]()
+
+
+def class_logs(
+    mixture: Mixture, places: tuple[tuple[int, int], ...], phi: Array, design: Design, times: Array, *, limit: bool
+) -> tuple[Array, Array]:
+    """log H and log h (class, time, row) of every class; with `limit` log H as time goes to infinity."""
+    block, rows = take_block(design, 0), design.columns.shape[-1]
+    parts, _ = mixture.split(phi)
+    found = []
+    for group, part, (place, item) in zip(mixture.groups, parts, places, strict=True):
+        outcome, theta = group.outcomes[place], group.split(part)[place]
+        family = outcome.family
+        assert isinstance(family, Survival)
+        constants = family.read(block.responses[outcome.data][item]).constants
+
+        def logs(eta: Array, family: Survival = family, constants: Array = constants) -> tuple[Array, Array]:
+            if limit:
+                total = jnp.broadcast_to(family.log_total(tuple(eta), constants), (len(times), rows))
+                return total, jnp.full_like(total, -jnp.inf)
+            return tuple(family.logs(tuple(eta), jnp.broadcast_to(times, (len(times), rows)), constants))
+
+        found.append(jax.vmap(logs)(outcome.stacked(theta, block)[:, item]))
+    total, hazard = (jnp.concatenate(logs) for logs in zip(*found, strict=True))
+    never = jnp.full((mixture.extras, *total.shape[1:]), NEVER)
+    return jnp.concatenate([total, never]), jnp.concatenate([hazard, never])
+
+
+def log_times(times: np.ndarray) -> np.ndarray:
+    """log t, finite at 0."""
+    return np.log(np.maximum(times, 1e-300))
