@@ -73,6 +73,11 @@ class Layout(NamedTuple):
         return _read(np.asarray(values), self.row)
 
 
+def mean_weight(weight: np.ndarray) -> float:
+    """Mean of the positive weights."""
+    return float(np.mean(weight[weight > 0]))
+
+
 def bucket(size: int) -> int:
     """The smallest power of two, or three quarters of one, that holds `size` (at least 256)."""
     power = max(MINIMUM_BUCKET, 1 << (max(size, 1) - 1).bit_length())

@@ -110,8 +110,9 @@ class CovariateForest(ForestResults, BaseEstimator):
         covariates = tuple(candidate.covariate for candidate in self._candidates)
         options = self._tree_options(int((fitted.sample.weight > 0).sum()))
         seed = int(generator(self.random_state).integers(2**63))
-        problem, theta = alone._problem, fitted.solution.theta
-        work = Work(portable(problem), theta, fitted.sample.weight, covariates, options, seed)
+        unit, theta = fitted.sample.mean_weight, fitted.solution.theta
+        problem = alone._problem.weighted(1 / unit)
+        work = Work(portable(problem), theta, fitted.sample.weight / unit, covariates, options, seed)
         count, self._tests = integer("n_trees", self.n_trees, 2), root_tests(problem, theta, covariates)
         self._grown = _grow(work, count, self.n_jobs, silent=verbosity(self.verbose) < 1)
         self.importances_ = np.array([tree.importance for tree in self._grown])

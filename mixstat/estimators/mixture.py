@@ -48,8 +48,8 @@ class MixtureOfExperts(MixtureEstimator):
         "squarem"); steps of the last stage.
     scale_penalty : float
         Every expert sees the whole sample with a total weight of `scale_penalty / W` units, where W is the total
-        weight: order 1/n, against the unbounded likelihood of shrinking scales. 0 turns it off; it is off for one
-        expert and for families whose likelihood is bounded.
+        weight, at least the number of units: order 1/n, against the unbounded likelihood of shrinking scales. 0 turns
+        it off; it is off for one expert and for families whose likelihood is bounded.
     gate_penalty, l1_ratio : float
         Elastic net on the gate's slopes, as `Regression.penalty` on the experts'.
     start : fitted MixtureOfExperts or array of int, optional

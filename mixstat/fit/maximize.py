@@ -33,6 +33,11 @@ class Model(NamedTuple):
     ties: Ties
     penalty: Penalty
 
+    def weighted(self, factor: float) -> "Model":
+        """The same model with weights `factor` times as large."""
+        data = self.data._replace(weight=self.data.weight * factor)
+        return self._replace(data=data, penalty=self.penalty.weighted(factor))
+
 
 class Found(NamedTuple):
     """A solution, whether the search was interrupted, and the problem."""
@@ -51,6 +56,8 @@ def maximize(
     keep_order: bool = False,
 ) -> Found:
     """Search from many starts, or from `start` alone: theta, or labels (unit,) of integers.
+
+    Tolerances take the units that have weight to weigh about 1 on average.
 
     `keep_order` leaves the experts as they are numbered (classes are partly known). An interrupt returns the best
     point so far, or is passed on where there is none yet.

@@ -14,6 +14,7 @@ from mixstat.fit.information import observed_information
 from mixstat.fit.kinks import kinks_of
 from mixstat.fit.m_step import m_step, reach_of
 from mixstat.fit.penalty import Penalty
+from mixstat.fit.precision import double
 from mixstat.fit.ties import Ties
 
 ACCELERATOR_ROWS = 1 << 18
@@ -54,6 +55,13 @@ class Problem:
         """The same problem with other weights or priors."""
         other = copy(self)
         other.design = self.design._replace(**jax.tree.map(jnp.asarray, leaves))
+        return other
+
+    @double
+    def weighted(self, factor: float) -> "Problem":
+        """The same problem with weights, and the penalty of slopes, `factor` times as large."""
+        other = self.replace(weight=np.asarray(self.design.weight) * factor)
+        other.penalty = self.penalty.weighted(factor)
         return other
 
     def constrained(self, ties: Ties, penalty: Penalty) -> "Problem":

@@ -43,3 +43,20 @@ class Solution(NamedTuple):
     verdict: Verdict
     starts: tuple[Start, ...]
     iterations: int
+
+    def weighted(self, factor: float) -> "Solution":
+        """The solution of the same data with weights `factor` times as large."""
+        starts = [
+            start._replace(log_likelihood=factor * start.log_likelihood, objective=factor * start.objective)
+            for start in self.starts
+        ]
+        return self._replace(
+            log_likelihood=factor * self.log_likelihood,
+            objective=factor * self.objective,
+            gradient=None if self.gradient is None else factor * self.gradient,
+            decrement=factor * self.decrement,
+            information=None if self.information is None else factor * self.information,
+            class_weight=factor * self.class_weight,
+            verdict=self.verdict._replace(entropy=factor * self.verdict.entropy),
+            starts=tuple(starts),
+        )

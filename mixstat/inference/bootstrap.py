@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from mixstat.core.design import mean_weight
 from mixstat.core.mixture import Mixture, posterior
 from mixstat.fit.em import em
 from mixstat.fit.newton import newton
@@ -68,17 +69,20 @@ def bootstrap(
     advance: Callable[[], None] = lambda: None,
 ) -> Replicates:
     """Refit with each of the first `replicates` weights (unit,). An interrupt returns those that are done."""
+    unit = mean_weight(np.asarray(problem.design.weight))
+    problem = problem.weighted(1 / unit)
     matcher = _Matcher(problem, theta)
     done: list[_Replicate] = []
     try:
         for _ in range(replicates):
-            weight = problem.layout.place_units(next(weights))
+            weight = problem.layout.place_units(next(weights) / unit)
             done.append(_refit(problem.replace(weight=weight), theta, matcher))
             advance()
     except KeyboardInterrupt:
         if not done:
             raise
-    return Replicates(*(np.array(column) for column in zip(*done, strict=True)))
+    found = Replicates(*(np.array(column) for column in zip(*done, strict=True)))
+    return found._replace(log_likelihood=unit * found.log_likelihood)
 
 
 def _refit(problem: Problem, theta: np.ndarray, matcher: "_Matcher") -> _Replicate:

@@ -60,6 +60,47 @@ def test_duplicated_rows_are_weights_of_two():
     np.testing.assert_allclose(errors(doubled) * np.sqrt(2), errors(single), rtol=1e-6)
 
 
+@pytest.mark.parametrize("factor", [1 / 300, 1e-6, 1e-300])
+def test_weights_of_any_scale_fit_alike(factor):
+    weight = np.random.default_rng(8).uniform(0.2, 1.0, len(BASE))
+    fits = [model().fit(BASE, sample_weight=weight * scale) for scale in (1 / weight.mean(), factor / weight.mean())]
+    assert fits[1].log_likelihood_ == pytest.approx(factor * fits[0].log_likelihood_, rel=1e-10)
+    np.testing.assert_allclose(coefficients(fits[1]), coefficients(fits[0]), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(errors(fits[1]) * np.sqrt(factor), errors(fits[0]), rtol=1e-8)
+    np.testing.assert_allclose(fits[1].covariance("robust"), fits[0].covariance("robust"), rtol=1e-7, atol=1e-12)
+    assert fits[1].status_ == fits[0].status_
+    assert fits[1].starts_["hits"].tolist() == fits[0].starts_["hits"].tolist()
+    assert fits[1].entropy() == pytest.approx(fits[0].entropy(), rel=1e-10)
+    drawn = [fit.bootstrap(5, random_state=0).theta for fit in fits]
+    np.testing.assert_allclose(drawn[1], drawn[0], rtol=1e-7, atol=1e-9)
+
+
+def test_large_weights_are_repeated_units():
+    """The scale penalty is of order one over the total weight: as many units, however they are written."""
+    repeated = model(scale_penalty=1.0).fit(pd.concat([BASE] * 3))
+    weighted = model(scale_penalty=1.0).fit(BASE, sample_weight=np.full(len(BASE), 3.0))
+    assert repeated.log_likelihood_ == pytest.approx(weighted.log_likelihood_, rel=1e-11)
+    np.testing.assert_allclose(coefficients(repeated), coefficients(weighted), rtol=1e-7, atol=1e-9)
+    huge = model().fit(BASE, sample_weight=np.full(len(BASE), 1e300))
+    np.testing.assert_allclose(coefficients(huge), coefficients(model(scale_penalty=0.0).fit(BASE)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["poisson", "negative_binomial", "binomial"])
+def test_small_weights_are_no_separation(family):
+    frame = mixture_frame(family)
+    expert = ms.Regression("cbind(y, failures) ~ x" if family == "binomial" else "y ~ x", family=family, verbose=0)
+    plain = expert.fit(frame).tidy()["estimate"]
+    light = expert.fit(frame, sample_weight=np.full(len(frame), 1e-7))
+    assert light.status_.startswith("converged: ")
+    np.testing.assert_allclose(light.tidy()["estimate"], plain, rtol=1e-8)
+
+
+@pytest.mark.parametrize("weight", [1e-320, 1e305])
+def test_weights_whose_sums_are_no_numbers(weight):
+    with pytest.raises(ms.DataError, match="largest sample_weight"):
+        model().fit(BASE, sample_weight=np.full(len(BASE), weight))
+
+
 def test_rows_of_weight_zero_do_not_count():
     extra = BASE.tail(50).assign(y=1e3, x=-7.0)
     weight = np.repeat([1.0, 0.0], [len(BASE), len(extra)])

@@ -11,14 +11,15 @@ from mixstat.estimators.model.assembly import Assembled, assemble, replace_respo
 from mixstat.estimators.model.columns import Columns
 from mixstat.estimators.model.diagnosis import collinear, diagnose, require_enough, require_variation, warn_of_collinear
 from mixstat.estimators.model.occasions import Gathered, bind, covariate_response, encode, gather
-from mixstat.estimators.model.plan import GATE
+from mixstat.estimators.model.plan import GATE, Plan
 from mixstat.estimators.model.responses import ResponseData, bind_family, distinct, encode_response, redrawn
 from mixstat.estimators.model.sample import Sample, gate_values, known_classes, take_sample
 from mixstat.estimators.model.state import Fitted, Request, atoms_of
+from mixstat.estimators.model.timing import with_times
 from mixstat.estimators.model.units import first_rows
 from mixstat.exceptions import DataError, FormulaError, OptionError
 from mixstat.fit.maximize import Model, maximize
-from mixstat.fit.penalty import Penalty
+from mixstat.fit.penalty import Penalty, pseudo_weight
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem
 from mixstat.fit.standardize import Scaling, learn_scaling, uses
@@ -37,6 +38,7 @@ class Prepared(NamedTuple):
     states: tuple[list, ...]
     data: Data
     dropped: set[str]
+    plan: Plan
 
 
 @double
@@ -46,7 +48,8 @@ def fit_model(table: Any, request: Request, sample_weight: Any) -> tuple[Fitted,
 
 
 def prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
-    plan = request.plan
+    plan = with_times(request.plan, table, request.unit)
+    request = request._replace(plan=plan)
     schema, materialized = _materialize(table, request, sample_weight)
     if GATE in materialized.offsets:
         raise FormulaError(
@@ -81,7 +84,7 @@ def prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
         extra=np.zeros((mixture.extras, len(sample.weight))),
         gate_values=gate_values(columns, mixture.gate.columns, values, sample.design_unit, sample.unit_labels),
     )
-    return _with_extras(request, Prepared(schema, assembled, responses, sample, (), data, dropped))
+    return _with_extras(request, Prepared(schema, assembled, responses, sample, (), data, dropped, plan))
 
 
 def _with_extras(request: Request, prepared: Prepared) -> Prepared:
@@ -163,21 +166,22 @@ def standardize(request: Request, prepared: Prepared) -> Standardized:
 
 @double
 def maximize_prepared(request: Request, prepared: Prepared) -> tuple[Fitted, Problem]:
-    """Standardise, search and judge: the fitted state on the user's scale."""
+    """Standardise, search and judge: the fitted state on the user's scale, of covariates as of weights."""
     assembled, sample = prepared.assembled, prepared.sample
-    standardized = standardize(request, prepared)
+    standardized, unit = standardize(request, prepared), sample.mean_weight
     jacobian, ties = standardized.jacobian, standardized.ties
     found = maximize(
-        standardized.model,
+        standardized.model.weighted(1 / unit),
         request.options,
         request.rng,
         start=_start(request, assembled, jacobian, ties, sample),
         keep_order=request.prior_classes is not None,
     )
-    solution = found.solution._replace(verdict=diagnose(assembled, found.solution, prepared.responses, sample))
+    verdict = diagnose(assembled, found.solution, prepared.responses, sample.weighted(1 / unit))
+    solution = found.solution._replace(verdict=verdict).weighted(unit)
     phi = jacobian @ solution.phi
     fitted = Fitted(
-        request.plan,
+        prepared.plan,
         prepared.schema,
         assembled,
         request.extras,
@@ -192,7 +196,7 @@ def maximize_prepared(request: Request, prepared: Prepared) -> tuple[Fitted, Pro
         tuple(sorted(prepared.dropped)),
         found.interrupted,
     )
-    return fitted, found.problem
+    return fitted, found.problem.weighted(unit)
 
 
 def _standardized(data: Data, scaling: Scaling, gate_columns: tuple[int, ...]) -> Data:
@@ -207,7 +211,7 @@ def _penalty(request: Request, assembled: Assembled, sample: Sample) -> Penalty:
     total = float(sample.weight.sum())
     outcomes = [outcome for group in assembled.mixture.groups for outcome in group.outcomes]
     on = assembled.mixture.classes > 1 and any(outcome.family.unbounded for outcome in outcomes)
-    epsilon = request.scale_penalty / total**2 if on else 0.0
+    epsilon = pseudo_weight(request.scale_penalty, sample.weight) if on else 0.0
     rate, share = total * assembled.named.penalty, assembled.named.lasso_share
     return Penalty(rate * (1 - share), rate * share, epsilon)
 

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mixstat.core.design import mean_weight
 from mixstat.estimators.model.columns import Columns
 from mixstat.estimators.model.units import check_weight, log_prior, number_units, require_constant
 from mixstat.formula import Materialized
@@ -29,6 +30,15 @@ class Sample(NamedTuple):
         """Rows of positive weight whose response was observed."""
         used = self.row_weight > 0
         return int((used if self.seen is None else used & self.seen).sum())
+
+    @property
+    def mean_weight(self) -> float:
+        """Of the units that have weight."""
+        return mean_weight(self.weight)
+
+    def weighted(self, factor: float) -> "Sample":
+        """The same sample with weights `factor` times as large."""
+        return self._replace(weight=self.weight * factor, row_weight=self.row_weight * factor)
 
     @property
     def design_weight(self) -> np.ndarray:

@@ -7,6 +7,9 @@ import pandas as pd
 
 from mixstat.exceptions import DataError
 
+SMALLEST, LARGEST = 1e-301, 1e301
+"""Between which the largest weight lies, so that sums of weights neither vanish nor overflow."""
+
 
 def number_units(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(unit number of each row in order of first appearance, the units' labels)."""
@@ -49,6 +52,8 @@ def check_weight(values: Any, rows: int, name: str) -> np.ndarray:
         raise DataError(f"{name} is negative in {(weight < 0).sum()} rows (first: row {np.argmax(weight < 0)})")
     if not weight.any():
         raise DataError(f"{name} is zero in all {rows} rows; at least one must be positive")
+    if not SMALLEST < weight.max() < LARGEST:
+        raise DataError(f"the largest {name} is {weight.max():g}; rescale it, for example to a mean of 1")
     return weight
 
 
