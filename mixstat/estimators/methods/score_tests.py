@@ -10,7 +10,7 @@ from mixstat.estimators.model.fitting import prepare, standardize
 from mixstat.estimators.model.plan import GATE, Plan
 from mixstat.estimators.model.state import Fitted, Training
 from mixstat.exceptions import DataError, OptionError
-from mixstat.families.growth.form import COVARIANCE
+from mixstat.families.growth.random import COVARIANCE
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem
 from mixstat.inference.hypotheses import ChiSquare, score_test

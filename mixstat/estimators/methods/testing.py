@@ -13,7 +13,8 @@ from mixstat.estimators.model import report
 from mixstat.estimators.model.checks import level as checked
 from mixstat.estimators.model.state import given_or_training
 from mixstat.exceptions import DataError, OptionError
-from mixstat.families.growth.form import COVARIANCE, VARIANCE
+from mixstat.families.growth.form import VARIANCE
+from mixstat.families.growth.random import COVARIANCE
 from mixstat.formula.hypothesis import parse_hypothesis
 from mixstat.inference import hypotheses, natural
 from mixstat.inference.profile import maximum, profile_interval

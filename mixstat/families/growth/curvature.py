@@ -13,6 +13,8 @@ moves G, whose derivatives are taken by forward mode. Only there, occasions are 
 """
 
 from collections.abc import Callable
+from functools import partial
+from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -22,8 +24,7 @@ import numpy as np
 from mixstat.families.growth.algebra import cholesky, solve_lower, solve_upper
 
 if TYPE_CHECKING:
-    from mixstat.families.growth.family import Growth
-    from mixstat.families.growth.form import Occasions
+    from mixstat.families.growth.mixed import MixedModel, Occasions
 
 Array = Any
 UNROLLED = 2
@@ -56,17 +57,24 @@ class _Change(NamedTuple):
     inner: Array
 
 
-def score_and_curvature(family: "Growth", eta: Array, at: "Occasions") -> tuple[Array, Array]:
+def score_and_curvature(family: "MixedModel", eta: Array, at: "Occasions") -> tuple[Array, Array]:
     """First (P, subject) and second (P, P, subject) derivatives of the log-density at predictors (P, subject)."""
     roles = family.roles
-    moved = _moved(
-        lambda values: _moments(family, eta.at[_index(roles.moving)].set(values), at), eta[_index(roles.moving)]
-    )
+    groups = [_index(group) for group in roles.moving]
+
+    def moments(*values: Array) -> tuple[Array, Array]:
+        there = list(eta)
+        for group, value in zip(groups, values, strict=True):
+            for place, predictor in zip(group, value, strict=True):
+                there[place] = predictor
+        return family.moments(there, at)
+
+    moved = _moved(moments, [eta[group] for group in groups])
     turn = _Turn.of(family, eta)
     state = _state(moved.value[0], turn)
     turning, moving = _turning(turn, state), _moving(turn, state, moved)
     count = jnp.sum(at.seen, axis=0)
-    order = [*roles.linear, *roles.entries, *roles.moving]
+    order = [*roles.linear, *roles.entries, *(place for group in roles.moving for place in group)]
     changes = [turning, moving]
     slopes = [-0.5 * turning.slope, -0.5 * (moving.slope + moved.first[1])]
     if roles.sigma >= 0:
@@ -83,33 +91,51 @@ def _index(places: tuple[int, ...]) -> np.ndarray:
     return np.array(places, dtype=np.int64)
 
 
-def _moments(family: "Growth", eta: Array, at: "Occasions") -> tuple[Array, Array]:
-    """G (v, v, subject) and log|R|."""
-    values = list(eta)
-    mean, basis = family.basis(values, at)
-    vectors, log_residual = family.whiten(values, [at.y - mean, *basis], at)
-    size = len(vectors)
-    products = {(j, i): jnp.sum(vectors[j] * vectors[i], axis=0) for j in range(size) for i in range(j + 1)}
-    full = [[products[max(i, j), min(i, j)] for i in range(size)] for j in range(size)]
-    return jnp.stack([jnp.stack(row) for row in full]), log_residual
+def _moved(function: Callable[..., tuple[Array, Array]], at: list[Array]) -> _Moved:
+    """The moments with their derivatives by the moving predictors, group by group (m, subject).
+
+    Two groups are differentiated one inside the other, so that what does not depend on both is not looked at twice.
+    """
+    groups = [place for place, values in enumerate(at) if len(values)]
+    first = [_along(function, at, group) for group in groups]
+    second = {}
+    for i, j in combinations_with_replacement(range(len(groups)), 2):
+        inner = partial(_along, function, group=groups[i])
+        second[i, j] = _along(lambda *values, inner=inner: inner(list(values)), at, groups[j])
+    value = function(*at)
+    return _Moved(value, _joined(value, first), _square(value, second, len(groups)))
 
 
-def _moved(function: Callable[[Array], tuple[Array, Array]], at: Array) -> _Moved:
-    """The moments with their derivatives by the moving predictors (m, subject)."""
-    count = at.shape[0]
+def _along(function: Callable[..., Any], at: list[Array], group: int) -> Any:
+    """Derivatives (m, ...) of what `function` gives by one group of its arguments, in forward mode."""
+    values = at[group]
+    directions = jnp.eye(len(values))[:, :, None] * jnp.ones_like(values)
+    over = _unrolled if len(values) <= UNROLLED else jax.vmap
+
+    def push(direction: Array) -> Any:
+        return jax.jvp(lambda v: function(*at[:group], v, *at[group + 1 :]), (values,), (direction,))[1]
+
+    return over(push)(directions)
+
+
+def _joined(value: Any, parts: list[Any]) -> Any:
+    if not parts:
+        return jax.tree.map(lambda x: jnp.zeros((0, *x.shape)), value)
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+
+def _square(value: Any, parts: dict[tuple[int, int], Any], count: int) -> Any:
+    """(m, m, ...) from the blocks (m_j, m_i, ...) of groups i <= j."""
     if not count:
-        gram, log_residual = function(at)
-        none = jnp.zeros((0, *gram.shape)), jnp.zeros((0, *log_residual.shape))
-        return _Moved((gram, log_residual), none, jax.tree.map(lambda x: jnp.zeros((0, *x.shape)), none))
-    directions = jnp.eye(count)[:, :, None] * jnp.ones_like(at)
-    over = _unrolled if count <= UNROLLED else jax.vmap
+        return jax.tree.map(lambda x: jnp.zeros((0, 0, *x.shape)), value)
 
-    def push(x: Array, direction: Array) -> tuple[Array, Array]:
-        return jax.jvp(function, (x,), (direction,))[1]
+    def block(i: int, j: int) -> Any:
+        return parts[j, i] if j <= i else jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), parts[i, j])
 
-    first = over(lambda d: push(at, d))(directions)
-    second = over(lambda e: over(lambda d: jax.jvp(lambda x: push(x, d), (at,), (e,))[1])(directions))(directions)
-    return _Moved(function(at), first, second)
+    rows = [
+        jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *(block(i, j) for j in range(count))) for i in range(count)
+    ]
+    return jax.tree.map(lambda *x: jnp.concatenate(x), *rows)
 
 
 def _unrolled(function: Callable[[Array], Any]) -> Callable[[Array], Any]:
@@ -131,10 +157,10 @@ class _Turn(NamedTuple):
     second: Array
 
     @classmethod
-    def of(cls, family: "Growth", eta: Array) -> "_Turn":
+    def of(cls, family: "MixedModel", eta: Array) -> "_Turn":
         """The entries of C are constant: those of the first subject are everybody's."""
         roles, places, pairs = family.roles, family.random_places, family.pairs
-        size = 1 + len(family.basis_names)
+        size = 1 + family.basis_size
         entries = eta[_index(roles.entries), 0]
         on_diagonal = np.array([j == i for j, i in pairs], dtype=bool)
         value = jnp.where(on_diagonal, jnp.exp(entries), entries)

@@ -2,39 +2,21 @@
 
     y = f(t; alpha) + X kappa + L zeta + e,    zeta ~ N(0, C C'),    e ~ N(0, R)
 
-L holds the curve's derivatives by its random coefficients, and covariates with random coefficients. With W the inverse
-Cholesky factor of R, A = W L C and M = I + A'A, nothing of size occasions x occasions is formed:
-
-    log f = -(n log 2 pi + log|R| + log|M| + |W r - A b|^2 + |b|^2) / 2,    b = M^-1 A' W r
-
-(Laird and Ware, 1982, Biometrics 38). Both are sums of squares, so that nothing cancels for a small residual.
+L holds the curve's derivatives by its random coefficients, and covariates with random coefficients.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.special import HALF_LOG_TWO_PI
 from mixstat.families.growth import start as starting
-from mixstat.families.growth.algebra import Matrix, cholesky, solve_lower, solve_upper
-from mixstat.families.growth.curvature import score_and_curvature
-from mixstat.families.growth.form import GrowthForm, Occasions
-from mixstat.families.growth.proportional import chain, expand
+from mixstat.families.growth.form import GrowthForm
+from mixstat.families.growth.mixed import Occasions
 
 Array = Any
-
-
-class Deviations(NamedTuple):
-    """Given the class: whitened residual (occasion, subject) and loadings, b, Cholesky factor of M, log|R|."""
-
-    residual: Array
-    loadings: list[Array]
-    mode: list[Array]
-    factor: Matrix
-    log_residual: Array
 
 
 @dataclass(frozen=True)
@@ -42,21 +24,16 @@ class Growth(GrowthForm):
     """Gaussian growth curve with random coefficients."""
 
     name: ClassVar[str] = "growth"
-    unbounded: ClassVar[bool] = True
-    repeated: ClassVar[bool] = True
 
     def read(self, data: Array) -> Occasions:
-        """(field * occasion, subject) -> Occasions."""
         fields = data.reshape(3 + len(self.columns), -1, *data.shape[1:])
         return Occasions(fields[0], fields[1], fields[2], fields[3:])
 
     def write(self, occasions: Occasions) -> np.ndarray:
-        """Occasions -> (field * occasion, subject)."""
         fields = np.concatenate([np.stack(occasions[:3]), np.asarray(occasions.columns)])
         return fields.reshape(-1, fields.shape[-1])
 
     def basis(self, eta: Sequence[Array], at: Occasions) -> tuple[Array, list[Array]]:
-        """Mean (occasion, subject); columns of the coefficients that are linear in it, then of purely random ones."""
         size = len(self.coefficients)
         values = [jnp.broadcast_to(e, at.y.shape[1:]) for e in eta[:size]]
         columns: list[Array] = [
@@ -74,7 +51,6 @@ class Growth(GrowthForm):
         return mean, columns
 
     def whiten(self, eta: Sequence[Array], vectors: list[Array], at: Occasions) -> tuple[list[Array], Array]:
-        """W v of each vector (occasion, subject), and log|R| (subject,)."""
         return self.structure.whiten(vectors, self.log_sigma(eta, at), self._structural(eta), at.time, at.seen)
 
     def log_sigma(self, eta: Sequence[Array], at: Occasions) -> Array:
@@ -88,95 +64,25 @@ class Growth(GrowthForm):
         """Predictors of the residual structure."""
         return eta[len(eta) - len(self.structure.parameters) :]
 
-    def deviations(self, eta: Sequence[Array], at: Occasions) -> Deviations:
-        mean, basis = self.basis(eta, at)
-        loadings = [basis[place - 1] for place in self.random_places]
-        factor = self.factor(eta)
-        size = len(loadings)
-        scaled = [sum(factor[j][i] * loadings[j] for j in range(i, size)) for i in range(size)]
-        whitened, log_residual = self.whiten(eta, [at.y - mean, *scaled], at)
-        r, columns = whitened[0], whitened[1:]
-        inner = [[jnp.sum(columns[j] * columns[i], axis=0) + float(i == j) for i in range(j + 1)] for j in range(size)]
-        lower = cholesky(inner)
-        mode = solve_upper(lower, solve_lower(lower, [jnp.sum(c * r, axis=0) for c in columns]))
-        return Deviations(r, columns, mode, lower, log_residual)
+    def draw_residuals(self, rng: np.random.Generator, eta: Sequence[np.ndarray], at: Occasions) -> np.ndarray:
+        return self.structure.draw(rng, self.log_sigma(eta, at), self._structural(eta), at.time)
 
-    def log_density(self, eta: Sequence[Array], data: Array) -> Array:
-        at = self.read(data)
-        found = self.deviations(eta, at)
-        error = found.residual - sum(c * b for c, b in zip(found.loadings, found.mode, strict=True))
-        square = jnp.sum(error**2, axis=0) + sum(b**2 for b in found.mode)
-        log_m = 2.0 * sum(jnp.log(found.factor[j][j]) for j in range(len(found.mode)))
-        count = jnp.sum(at.seen, axis=0)
-        return -count * HALF_LOG_TWO_PI - 0.5 * (found.log_residual + log_m + square)
-
-    def score(self, eta: Array, data: Array) -> Array:
-        return self.score_and_curvature(eta, data)[0]
-
-    def score_and_curvature(self, eta: Array, data: Array) -> tuple[Array, Array]:
-        if not self.proportional:
-            return score_and_curvature(self, eta, self.read(data))
-        entries = self.roles.entries
-        values = jnp.stack(expand(list(eta[jnp.array(entries)]), self.pairs))
-        found = score_and_curvature(self, eta.at[jnp.array(entries)].set(values), self.read(data))
-        return chain(*found, eta, entries, self.pairs)
+    def centre(self, eta: Sequence[Array]) -> list[Array]:
+        size = len(self.coefficients)
+        moved = eta[size : 2 * size] if self._has_effects else [0.0] * size
+        curve = [e + m for e, m in zip(eta[:size], moved, strict=True)]
+        fixed = dict(zip(self.fixed, eta[self.head - len(self.fixed) : self.head], strict=True))
+        return [
+            curve[self.coefficients.index(name)] if isinstance(name, str) else fixed.get(name, 0.0 * eta[0])
+            for name in self.random
+        ]
 
     def encode(self, y: np.ndarray, name: str) -> np.ndarray:
         """One subject a row, without occasions: what stands where a response is not known."""
         return np.zeros((3 + len(self.columns), len(y)))
 
-    def mean(self, eta: Sequence[Array]) -> Array:
-        """The intercept; means at given times are `mean_given`'s."""
-        return eta[0]
-
-    def mean_given(self, eta: Sequence[Array], data: Array) -> Array:
-        """(occasion, subject)."""
-        return self.basis(eta, self.read(data))[0]
-
-    def random_effects(self, eta: Sequence[Array], data: Array) -> tuple[Array, Array]:
-        """E[zeta | y] (coefficient, subject) and its covariance (coefficient, coefficient, subject)."""
-        found = self.deviations(eta, self.read(data))
-        factor, size = self.factor(eta), len(self.random)
-        ones = jnp.ones_like(found.log_residual)
-        half = [
-            solve_lower(found.factor, [ones * factor[j][i] if i <= j else 0.0 * ones for i in range(size)])
-            for j in range(size)
-        ]
-        mean = [sum(factor[j][i] * found.mode[i] for i in range(j + 1)) for j in range(size)]
-        covariance = [
-            [sum(a * b for a, b in zip(half[j], half[i], strict=True)) for i in range(size)] for j in range(size)
-        ]
-        return jnp.stack(mean), jnp.stack([jnp.stack(row) for row in covariance])
-
-    def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
-        """(subject, occasion), also where nothing was seen."""
-        assert data is not None
-        at = self.read(np.asarray(data))
-        values = [np.broadcast_to(np.asarray(e, dtype=float), at.y.shape[1:]) for e in eta]
-        mean, columns = self.basis(values, at)
-        factor = self.factor(values)
-        normal = rng.normal(size=(len(self.random), at.y.shape[1]))
-        drawn = np.asarray(mean) + self.structure.draw(
-            rng, self.log_sigma(values, at), self._structural(values), at.time
-        )
-        for j, place in enumerate(self.random_places):
-            deviation = sum(np.asarray(factor[j][i]) * normal[i] for i in range(j + 1))
-            drawn = drawn + np.asarray(columns[place - 1]) * deviation
-        return drawn.T
-
-    def redrawn(self, data: np.ndarray, values: np.ndarray) -> np.ndarray:
-        at = self.read(data)
-        return self.write(at._replace(y=np.where(at.seen > 0, values.T, 0.0)))
-
-    def drawn(self, data: np.ndarray) -> int:
-        return data.shape[0] // (3 + len(self.columns))
-
     def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return starting.start(self, self.read(data), weight)
-
-    def observations(self, data: np.ndarray) -> np.ndarray:
-        found: np.ndarray = self.read(data).seen.sum(axis=0)
-        return found
 
     def features(self, data: np.ndarray) -> np.ndarray:
         return starting.features(self, self.read(data))

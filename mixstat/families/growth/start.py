@@ -12,7 +12,7 @@ from mixstat.families.growth.proportional import contract
 
 if TYPE_CHECKING:
     from mixstat.families.growth.family import Growth
-    from mixstat.families.growth.form import Occasions
+    from mixstat.families.growth.mixed import Occasions
 
 EM_STEPS = 20
 LEAST, TINY = 1e-6, 1e-300
