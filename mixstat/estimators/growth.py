@@ -69,7 +69,9 @@ class GrowthCurve(MixtureEstimator):
         What the classes of a mixture have in common: covariates of the formula or of `between`, growth factors,
         "random_covariance", "residual_variance".
     time : str, optional
-        Column of times of a formula without a curve, for "ar1", "brownian" and plots.
+        Column of times of a formula without a curve, for "occasion", "ar1", "brownian", trajectories and plots. By
+        default the variable of `random=`, else the only variable of the formula, that is numeric and varies within
+        units; a residual structure that needs times asks for `time=` where that is not one column.
     cluster, tol, max_iter, verbose : as in `Regression`.
 
     Notes
@@ -190,11 +192,9 @@ def _curve(model: GrowthCurve, written: GrowthFormula) -> Curve | None:
 
 def _occasion_formulas(model: GrowthCurve, written: GrowthFormula, curve: Curve | None) -> dict[str, str]:
     formulas = {}
-    time = written.time or model.time or (None if curve is not None else _first_name(written.rest))
+    time = written.time or model.time
     if time is not None:
         formulas[TIME] = time_formula(time)
-    elif model.residual in ("occasion", "ar1", "brownian"):
-        raise OptionError(f"residual={model.residual!r} needs times: name their column by time=")
     if written.rest != "0":
         formulas[VARYING] = f"~ {written.rest}"
     if curve is None and model.random not in NO_RANDOM:
@@ -207,11 +207,6 @@ def _occasion_formulas(model: GrowthCurve, written: GrowthFormula, curve: Curve 
             )
         formulas[SCALE] = model.residual
     return formulas
-
-
-def _first_name(right: str) -> str | None:
-    """The first plain column of a right side."""
-    return next((token.text for token in sides(f"~ {right}").right if token.kind == "name"), None)
 
 
 def _random_factors(model: GrowthCurve, curve: Curve | None) -> tuple[str, ...]:

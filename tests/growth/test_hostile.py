@@ -242,7 +242,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"residual": "toeplitz"}, "iid, occasion, ar1, brownian or a formula"),
     ({"residual": "~ 0"}, "or a formula"),
     ({"residual": "y ~ time"}, "or a formula"),
-    ({"residual": "ar1", "formula": "y ~ 1"}, "needs times: name their column by time="),
+    ({"residual": "ar1", "formula": "y ~ 1"}, "needs times.*time="),
     ({"between": {"slop": "~ x"}}, "between= names 'slop'; linear has intercept, slope"),
     ({"between": "y ~ x"}, "one-sided formula"),
     ({"between": "~ x", "formula": "y ~ time"}, "write the covariates in the formula"),

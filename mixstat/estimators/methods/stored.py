@@ -23,6 +23,7 @@ from mixstat.estimators.model.plan import GATE, OutcomePlan, Plan
 from mixstat.estimators.model.sample import Sample
 from mixstat.estimators.model.slots import by_key
 from mixstat.estimators.model.state import Fitted, Request
+from mixstat.estimators.model.timing import times_as_in
 from mixstat.exceptions import DataError
 from mixstat.families.growth import Growth
 from mixstat.families.survival import Survival
@@ -120,7 +121,9 @@ def restore(found: Archive, families: Mapping[str, Family]) -> "MixtureEstimator
 
 def _fitted(request: Request, plain: Plain, numbers: Numbers) -> Fitted:
     """The state: how many coefficients and classes there are is known to agree before the mixture is assembled."""
-    schema = _schema(plain.take("schema", dict), request.plan)
+    stored = plain.take("schema", dict)
+    request = request._replace(plan=times_as_in(request.plan, stored.get("formulas")))
+    schema = _schema(stored, request.plan)
     labels, dropped = plain.take("labels", list), plain.take("dropped", list)
     phi = numbers.take("coefficients", len(labels))
     class_weight = numbers.take("class_weight", sum(request.plan.copies) + len(request.extras))

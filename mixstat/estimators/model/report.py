@@ -8,6 +8,7 @@ import pandas as pd
 from mixstat.estimators.model.diagnosis import column_names
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.state import Fitted
+from mixstat.estimators.model.timing import times_shown
 from mixstat.fit.problem import Problem
 from mixstat.inference import criteria, natural
 from mixstat.inference.labels import Coefficient
@@ -136,6 +137,7 @@ def _notes(fitted: Fitted) -> list[str]:
     linked = [f"{name} ({link})" for name, link in links.items() if link != "identity"]
     if linked:
         notes.append(f"coefficients are on the scale of the link: {', '.join(linked)}")
+    notes += [f"times: {shown}" for shown in times_shown(fitted.plan)]
     if fitted.plan.repeated and fitted.plan.has_several_outcomes:
         notes.append(
             "covariates of the growth factors are modelled jointly: they inform membership, and the log-likelihood "
