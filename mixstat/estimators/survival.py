@@ -2,43 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
-
-import numpy as np
 
 from mixstat.core.family import Family
 from mixstat.estimators.base import MixtureEstimator
-from mixstat.estimators.model.checks import choice, column_name, integer, number, verbosity
+from mixstat.estimators.baselines import Asked, law_of
+from mixstat.estimators.model.checks import column_name, integer, number, verbosity
 from mixstat.estimators.model.plan import OutcomePlan, Plan, fixed_values, parameter_keys, shared_names, split_gates
-from mixstat.exceptions import FormulaError, OptionError
-from mixstat.families.survival import APGW, Survival
+from mixstat.exceptions import FormulaError
+from mixstat.families.survival import Survival
 from mixstat.fit.options import Options
 from mixstat.formula.terms import parse_left
-
-SCALES = ("aft", "ph")
-OTHER = {"aft": "lambda", "ph": "phi"}
-"""The scale that the main formula does not act on."""
-
-
-class Baseline(NamedTuple):
-    """A named case of the adapted power generalised Weibull: `kappa`, what is 1 in it, whether both scales are free."""
-
-    kappa: float | None
-    unit: tuple[str, ...] = ()
-    both: bool = False
-
-
-BASELINES: dict[str | None, Baseline] = {
-    None: Baseline(None),
-    "exponential": Baseline(1.0, ("gamma",)),
-    "weibull": Baseline(1.0),
-    "loglogistic": Baseline(0.0, ("lambda",)),
-    "burr": Baseline(0.0, both=True),
-    "lomax": Baseline(0.0, ("gamma",), both=True),
-    "gompertz": Baseline(np.inf, ("gamma",), both=True),
-    "exponential_power": Baseline(np.inf, ("lambda",)),
-    "linear_hazard": Baseline(2.0, ("gamma",), both=True),
-}
 
 
 class SurvivalRegression(MixtureEstimator):
@@ -53,17 +26,22 @@ class SurvivalRegression(MixtureEstimator):
     formula : str
         `"Surv(months, died) ~ treatment"`. Left sides: `Surv(time, event)`, `Surv(entry, time, event)` (late entry,
         counting-process rows), `Surv(lower, upper, type='interval')`, `Surv(time, seen, type='left')`, `Surv(time)`.
-    scale : {"aft", "ph"}
+    scale : {"aft", "ph", "po"}
         Which scale the formula acts on: phi (accelerated failure time, log time ratio = - slope) or lambda
-        (proportional hazards, log hazard ratio = slope).
+        (proportional hazards, log hazard ratio = slope); "po", proportional odds, is for "odds_spline".
     baseline : str, optional
         None leaves kappa free; or "exponential", "weibull", "loglogistic", "burr", "lomax", "gompertz",
-        "exponential_power", "linear_hazard".
+        "exponential_power", "linear_hazard". Others, not of this law: "lognormal", "gamma", "generalized_gamma"
+        (location of log time, so that slopes are log time ratios), and the splines of log time "hazard_spline"
+        (scale="ph") and "odds_spline" (scale="po").
+    knots : int
+        Interior knots of a spline.
     power, shape, other_scale : str, optional
-        One-sided formulas of gamma, kappa + 1 and the scale that `formula` does not act on. Without `other_scale` that
-        scale has no intercept: lambda = 1 for "aft", phi = 1 / time_scale for "ph" (both scales are barely identified
-        together near the Weibull); baselines that need both have both. In a mixture kappa is common to the experts,
-        unless `shape` is given (`shape="~ 1"`).
+        One-sided formulas of gamma, kappa + 1 and the scale that `formula` does not act on (sigma and q; a spline's
+        slope and its other coefficients). Without `other_scale` that scale has no intercept: lambda = 1 for "aft", phi
+        = 1 / time_scale for "ph" (both scales are barely identified together near the Weibull); baselines that need
+        both have both. In a mixture kappa (q, the spline) is common to the experts, unless `shape` is given
+        (`shape="~ 1"`).
     background : str, optional
         Column of a known hazard at the time of the event (relative survival).
     shared, fixed : as in `Regression`; parameters are "phi", "lambda", "gamma", "kappa1".
@@ -83,6 +61,7 @@ class SurvivalRegression(MixtureEstimator):
         *,
         scale: str = "aft",
         baseline: str | None = None,
+        knots: int = 2,
         power: str | None = None,
         shape: str | None = None,
         other_scale: str | None = None,
@@ -101,6 +80,7 @@ class SurvivalRegression(MixtureEstimator):
         self.formula = formula
         self.scale = scale
         self.baseline = baseline
+        self.knots = knots
         self.power = power
         self.shape = shape
         self.other_scale = other_scale
@@ -119,7 +99,7 @@ class SurvivalRegression(MixtureEstimator):
     @property
     def family(self) -> Family:
         """The law of the time to the event."""
-        return law_of(self)
+        return law_of(Asked.of(self))
 
     @property
     def experts(self) -> list["SurvivalRegression"]:
@@ -150,41 +130,6 @@ class SurvivalRegression(MixtureEstimator):
         )
 
 
-def law_of(model: SurvivalRegression) -> APGW:
-    """The family, with what is pinned by the baseline and by formulas that are not given."""
-    choice("scale", model.scale, SCALES)
-    if model.baseline not in BASELINES:
-        known = ", ".join(repr(name) for name in BASELINES if name)
-        raise OptionError(f"baseline must be None (kappa is estimated) or one of {known}, got {model.baseline!r}")
-    baseline = BASELINES[model.baseline]
-    other = OTHER[model.scale]
-    if model.scale == "ph" and "lambda" in baseline.unit:
-        raise OptionError(
-            f"baseline={model.baseline!r} has lambda = 1, so that scale='ph' has nothing to act on; use scale='aft'"
-            + (", or baseline='burr'" if model.baseline == "loglogistic" else "")
-        )
-    pinned = [*baseline.unit]
-    if model.other_scale is None and not baseline.both and other not in pinned:
-        pinned.append(other)
-    for option, name in (("other_scale", other), ("power", "gamma")):
-        if getattr(model, option) is not None and name in baseline.unit:
-            raise OptionError(f"{option}= acts on {name}, which is 1 in baseline={model.baseline!r}; leave it out")
-    if model.shape is not None and baseline.kappa is not None:
-        raise OptionError(f"shape= acts on kappa, which baseline={model.baseline!r} fixes; leave one of them out")
-    constants: tuple[float, ...] = ()
-    if model.time_scale is not None:
-        if "phi" not in pinned:
-            raise OptionError("time_scale= says where phi is 1, but phi is estimated here; leave it out")
-        constants = (float(np.log(number("time_scale", model.time_scale, low=1e-300))),)
-    return APGW(
-        scale=model.scale,
-        kappa=baseline.kappa,
-        pinned=tuple(sorted(pinned)),
-        common_shape=model.shape is None,
-        constants=constants,
-    )
-
-
 def plan_survival(key: str, model: SurvivalRegression, formula: str) -> OutcomePlan:
     """Formulas of every parameter, and the terms that the left side asks of the likelihood."""
     if not isinstance(formula, str):
@@ -193,7 +138,7 @@ def plan_survival(key: str, model: SurvivalRegression, formula: str) -> OutcomeP
     left = parse_left(source)
     if left.form != "Surv":
         raise FormulaError(f"the left side of {formula!r} must be a survival time: Surv(time, event) ~ ...")
-    family = _with_terms(law_of(model), left.roles)
+    family = _with_terms(law_of(Asked.of(model)), left.roles)
     given = {"power": model.power, "shape": model.shape, "other_scale": model.other_scale}
     for name, part in given.items():
         if part is not None and not isinstance(part, str):
