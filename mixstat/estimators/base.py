@@ -23,6 +23,7 @@ from mixstat.estimators.methods.relabelling import Relabelling
 from mixstat.estimators.methods.reporting import Reporting
 from mixstat.estimators.methods.resampling import Resampling
 from mixstat.estimators.methods.sampling import Sampling
+from mixstat.estimators.methods.survival_checks import SurvivalChecks
 from mixstat.estimators.methods.surviving import Surviving
 from mixstat.estimators.methods.testing import Testing
 from mixstat.estimators.model import report
@@ -31,7 +32,7 @@ from mixstat.estimators.model.checks import column_name
 from mixstat.estimators.model.fitting import fit_model
 from mixstat.estimators.model.plan import Plan
 from mixstat.estimators.model.random import generator
-from mixstat.estimators.model.state import Fitted, Request, Training
+from mixstat.estimators.model.state import Fitted, Request, Training, uninterrupted
 from mixstat.estimators.model.tables import join_response, refuse_array
 from mixstat.exceptions import ConvergenceWarning, LocalOptimumWarning, OptionError
 from mixstat.fit.options import Options
@@ -55,6 +56,7 @@ class MixtureEstimator(
     Effects,
     Growing,
     Surviving,
+    SurvivalChecks,
     Distributing,
     Plotting,
     GrowthPlotting,
@@ -106,15 +108,21 @@ class MixtureEstimator(
         if sample_weight is not None and isinstance(sample_weight, str) and self._representative().formula is None:
             raise OptionError("sample_weight names a column, which needs a formula and a table; pass an array")
         table, formula = self._table(X, y, reset=True)
-        self._fit_training(Training(table, formula, sample_weight))
+        self._search(Training(table, formula, sample_weight))
         self._warn()
         return self
 
     def _fit_training(self, training: Training) -> "MixtureEstimator":
+        """Fit as one step of larger work, which an interrupt ends."""
+        self._search(training)
+        uninterrupted(self.fitted_)
+        return self
+
+    def _search(self, training: Training) -> None:
+        """The best fit, after an interrupt the best so far."""
         self.fitted_, self._problem = fit_model(training.table, self._request(training.formula), training.sample_weight)
         self._training = training
         self._learn(training.formula)
-        return self
 
     def _request(self, formula: str | None) -> Request:
         return Request(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from mixstat.estimators.methods.moments import is_survival
 from mixstat.estimators.methods.predictive import Observed, observe_distribution, predict_distribution
 from mixstat.estimators.model.checks import level as checked
 from mixstat.estimators.model.random import generator
@@ -71,6 +72,8 @@ class Distributing:
         of a unit share their class, so each is taken given the unit's earlier rows, in the order of X
         (`weights="sequential"`; Rosenblatt, 1952, Annals of Mathematical Statistics 23).
         """
+        if is_survival(self.fitted_):
+            return self.survival_residuals(self._new_table(X, y), "quantile", random_state=random_state)
         rng = generator(random_state)
         predictive, y = self._observed(X, y, response, "sequential")
         return predictive.residual(y, rng.random(len(y)))
@@ -81,6 +84,8 @@ class Distributing:
         Rows of a unit are scored given the unit's earlier rows (prequentially), so that log scores of a unit add up to
         minus its log-likelihood. Reference: Gneiting and Raftery (2007), JASA 102.
         """
+        if is_survival(self.fitted_):
+            raise OptionError("scores() is for responses seen exactly; of survival times see survival_scores()")
         predictive, y = self._observed(X, y, response, "sequential")
         return pd.DataFrame({"log_score": -predictive.log_density(y), "crps": crps(predictive, y)})
 

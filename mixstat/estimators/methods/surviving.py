@@ -80,7 +80,7 @@ class Surviving:
         moments = at_times(grid, None if given is None else float(checked_times(given, "given")[0]))
         target = "conditional_survival" if given is not None else kind
         target = PREFIX + target if by_class else target
-        scene = _scene(self, X, target, moments, True if X is None and by is None else by, weight, covariance)
+        scene = scene_of(self, X, target, moments, True if X is None and by is None else by, weight, covariance)
         return _table(answer(scene, {}, "level", scene.data), level, "cloglog" if kind == "survival" else "log")
 
     def rmst(
@@ -105,7 +105,7 @@ class Surviving:
         require_survival(self.fitted_, "rmst()")
         limits = checked_times(limit, "limit")
         moments = self._restricted(X, limits)
-        scene = _scene(self, X, "survival", moments, by, None, covariance)
+        scene = scene_of(self, X, "survival", moments, by, None, covariance)
         if variable is None:
             return _table(answer(scene, {}, "level", scene.data), level, "log")
         label = COMPARISONS[choice("comparison", comparison, tuple(COMPARISONS))]
@@ -117,11 +117,11 @@ class Surviving:
 
     def _restricted(self, X: Any, limits: np.ndarray) -> Moments:
         """Nodes enough for every row."""
-        scene = _scene(self, X, "survival", restricted_mean(limits, NODES[0]), None, None, "information")
-        last = _values(scene, scene.data)
+        scene = scene_of(self, X, "survival", restricted_mean(limits, NODES[0]), None, None, "information")
+        last = values_of(scene, scene.data)
         for count in NODES[1:]:
             scene = scene._replace(moments=restricted_mean(limits, count))
-            values = _values(scene, scene.data)
+            values = values_of(scene, scene.data)
             if np.abs(values - last).max() <= ENOUGH * limits.max():
                 break
             last = values
@@ -151,7 +151,7 @@ class Surviving:
         finite = np.where(np.isfinite(times), times, 1.0)
         parts = {}
         for target in ("survival", "density"):
-            scene = _scene(self, table, target, own_times(finite, levels), None, None, covariance)
+            scene = scene_of(self, table, target, own_times(finite, levels), None, None, covariance)
             parts[target] = row_effects(_mixture(scene), _query(scene), scene.at, rows_at(scene, scene.data))
         error = parts["survival"].std_error / parts["density"].estimate
         return np.where(np.isfinite(times), error, np.nan)
@@ -176,7 +176,7 @@ class Surviving:
         check_is_fitted(self, "fitted_")
         require_survival(self.fitted_, "hazard_ratio()")
         grid = known_times(self) if times is None else checked_times(times)
-        scene = _scene(self, _profiles(self, X), "hazard", at_times(grid), None, None, covariance)
+        scene = scene_of(self, _profiles(self, X), "hazard", at_times(grid), None, None, covariance)
         found = contrasts_of(self.fitted_, scene.frame, variable, step, COMPARISONS["ratio"])
         return _joined([compare(scene, variable, contrast, "ratio") for contrast in found], level, "log")
 
@@ -197,7 +197,7 @@ class Surviving:
         check_is_fitted(self, "fitted_")
         require_survival(self.fitted_, "time_ratio()")
         levels = np.atleast_1d(np.asarray(q, dtype=float))
-        scene = _scene(self, _profiles(self, X), "survival", at_times(np.ones(1)), None, None, covariance)
+        scene = scene_of(self, _profiles(self, X), "survival", at_times(np.ones(1)), None, None, covariance)
         found = contrasts_of(self.fitted_, scene.frame, variable, step, COMPARISONS["ratio"])
         return _joined([self._time_ratio(scene, variable, c, levels) for c in found], level, "log")
 
@@ -210,7 +210,7 @@ class Surviving:
                 raise OptionError("some of the quantiles q are infinite (cured); ask for smaller ones")
             data = change(self.fitted_, scene.frame, variable, value)
             there = scene._replace(moments=own_times(times, levels))
-            density = _values(there._replace(target="density"), data)
+            density = values_of(there._replace(target="density"), data)
             _, slope = row_jacobians(_mixture(there), _query(there), there.at, rows_at(there, data))
             sides.append((times, slope / (density * times)))
         (low, down), (high, up) = sides
@@ -232,18 +232,19 @@ class Surviving:
         check_is_fitted(self, "fitted_")
         require_survival(self.fitted_, "cure_fraction()")
         everyone = X is None and by is None
-        scene = _scene(self, X, "cure", at_times(np.ones(1)), True if everyone else by, None, covariance)
+        scene = scene_of(self, X, "cure", at_times(np.ones(1)), True if everyone else by, None, covariance)
         return _table(answer(scene, {}, "level", scene.data), level, "cloglog").drop(columns="time")
 
     def _predict_curves(self, X: Any, times: Any, kind: str) -> np.ndarray:
         """(row, time)."""
         choice("kind", kind, CURVES)
         grid = checked_times(times)
-        scene = _scene(self, X, kind, at_times(grid), None, None, None)
-        return _values(scene, scene.data).T
+        scene = scene_of(self, X, kind, at_times(grid), None, None, None)
+        return values_of(scene, scene.data).T
 
 
-def _scene(model: Any, X: Any, target: str, moments: Moments, by: Any, weight: Any, covariance: str | None) -> Scene:
+def scene_of(model: Any, X: Any, target: str, moments: Moments, by: Any, weight: Any, covariance: str | None) -> Scene:
+    """The rows of X (None: of the fit) at the moments; without a covariance only for values."""
     table = restricted(*rows_of(model, X, None))
     fitted = model.fitted_
     size = fitted.assembled.named.ties.size
@@ -259,7 +260,7 @@ def _query(scene: Scene) -> Query:
     return Query(scene.target, "level", "dydx", places_of(scene.fitted))
 
 
-def _values(scene: Scene, data: Data) -> np.ndarray:
+def values_of(scene: Scene, data: Data) -> np.ndarray:
     """(output, row) without errors."""
     return row_values(_mixture(scene), _query(scene), scene.fitted.phi, rows_at(scene, data))
 
