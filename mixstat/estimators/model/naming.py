@@ -56,19 +56,22 @@ def _of_experts(plan: Plan, stacks: Stacks, columns: Columns, dropped: set[str])
             expert += 1
             for slot in (slot for slots in template for slot in slots):
                 several = plan.has_several_outcomes and not slot.family.repeated
-                yield from _of_slot(slot, expert, several, columns, dropped)
+                yield from _of_slot(slot, expert, several, columns, dropped, alone=sum(plan.copies) == 1)
 
 
-def _of_slot(slot: Slot, expert: int, several: bool, columns: Columns, dropped: set[str]) -> Iterator[Coefficient]:
-    natural = {place for group in slot.family.natural for place in group.parameters}
+def _of_slot(
+    slot: Slot, expert: int, several: bool, columns: Columns, dropped: set[str], *, alone: bool
+) -> Iterator[Coefficient]:
+    """Coefficients of one outcome; what is shared is nothing special of an expert that is alone."""
+    links = {place: group.link for group in slot.family.natural for place in group.parameters}
     for index, (parameter, places) in enumerate(zip(slot.family.parameters, slot.columns, strict=True)):
         shown = f"{parameter.name}[{slot.response}]" if several else parameter.name
         for place in places:
             name, term = columns.by_place[place], _term_name(columns.terms[place])
             if parameter.term and place == 0:
                 name = term = parameter.term
-            shared = _is_shared(slot.plan, parameter, term)
-            label = Label(0 if shared else expert, shown, name, "identity" if index in natural else parameter.link)
+            shared = not alone and _is_shared(slot.plan, parameter, term)
+            label = Label(0 if shared else expert, shown, name, links.get(index) or parameter.link)
             slope = parameter.location and place != 0
             yield Coefficient(
                 label,
