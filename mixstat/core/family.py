@@ -59,16 +59,17 @@ class Tails(NamedTuple):
 
 
 class Natural(NamedTuple):
-    """Constant predictors that tables show on another scale, all of them together (a covariance, not its factor).
+    """Predictors that tables show on another scale, all of them together (a covariance, not its factor).
 
-    `parameters` are their places in `Family.parameters`; `to` (P,) -> (P,), its derivative `slope` (P,) -> (P, P) and
-    its inverse `back` are numpy.
+    `parameters` are their places in `Family.parameters`. `to` takes their coefficients (P, column), intercepts first
+    and 0 where a predictor lacks a column, and gives as many; it is numpy and analytic, so that a complex step gives
+    its derivative. `back` is its inverse. `link` is what tables call the scale, None for that of the predictors.
     """
 
     parameters: tuple[int, ...]
     to: Callable[[np.ndarray], np.ndarray]
-    slope: Callable[[np.ndarray], np.ndarray]
     back: Callable[[np.ndarray], np.ndarray]
+    link: str | None = "identity"
 
 
 class ClosedForm:
@@ -169,8 +170,16 @@ class Family(ClosedForm, Selection):
 
     @property
     def natural(self) -> tuple[Natural, ...]:
-        """Groups of constant predictors that tables show on another scale than the predictor's."""
+        """Groups of predictors that tables show on another scale than the predictor's."""
         return ()
+
+    def translation(self, source: "Family") -> tuple[Natural, ...]:
+        """How predictors of `source`, of the same form but other constants, are this family's; none where they are."""
+        return ()
+
+    def order_value(self, eta: np.ndarray) -> float:
+        """What the experts of a mixture are ordered by, from their average predictors (P,)."""
+        return float(eta[self.order_by])
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -197,6 +206,10 @@ class Family(ClosedForm, Selection):
         Missing entries (NaN) are passed through as NaN; the caller masks them.
         """
         raise NotImplementedError
+
+    def uninformed(self, data: np.ndarray) -> str:
+        """Why these rows cannot inform the parameters ("has no ..."), an empty text where they can."""
+        return ""
 
     def log_density(self, eta: Sequence[Array], data: Array) -> Array:
         """log f(y | eta), (row,): stable in log space for every finite eta."""

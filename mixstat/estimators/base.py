@@ -27,7 +27,7 @@ from mixstat.estimators.methods.survival_checks import SurvivalChecks
 from mixstat.estimators.methods.surviving import Surviving
 from mixstat.estimators.methods.testing import Testing
 from mixstat.estimators.model import report
-from mixstat.estimators.model.arrays import table_from_arrays
+from mixstat.estimators.model.arrays import is_structured, table_from_arrays, table_with_times
 from mixstat.estimators.model.checks import column_name
 from mixstat.estimators.model.fitting import fit_model
 from mixstat.estimators.model.plan import Plan
@@ -140,11 +140,15 @@ class MixtureEstimator(
 
     def _table(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, str | None]:
         """(table, formula made in array mode or None). With a formula y must agree with the table's response."""
+        if is_structured(y):
+            return table_with_times(self, X, y, self._representative().formula, reset=reset)
         if self._representative().formula is None:
             family = family_of(self).name
             several, numeric = family in (*SEVERAL, "binomial"), family != "categorical"
             return table_from_arrays(self, X, y, reset=reset, several=several, numeric=numeric)
         refuse_array(X)
+        if y is None:
+            return X, None
         return join_response(X, y, list(self._plan(None).main.values())), None
 
     def _learn(self, formula: str | None) -> None:
@@ -157,7 +161,7 @@ class MixtureEstimator(
         self.n_iter_ = max(int(fitted.solution.iterations), 1)
         self.status_ = report.status(fitted)
         self.starts_ = starts_table(fitted.solution.starts)
-        if formula is None:
+        if formula is None or not hasattr(self, "n_features_in_"):
             self.feature_names_in_ = np.array(fitted.schema.raw_columns, dtype=object)
             self.n_features_in_ = len(self.feature_names_in_)
         categories = self._family().categories

@@ -47,10 +47,13 @@ def parse_survival(source: str, node: ast.Call) -> Left:
     kind = ALIASES.get(kind, kind)
     if kind not in known:
         raise error(source, f"Surv with {len(node.args)} arguments has type {' or '.join(known)}, got {kind!r}.")
-    parts = [make_factor(ast.unparse(argument)) for argument in node.args]
+    written = [ast.unparse(argument) for argument in node.args]
+    conditions = (ast.Compare, ast.BoolOp, ast.UnaryOp)
+    wrapped = [f"I({t})" if isinstance(a, conditions) else t for a, t in zip(node.args, written, strict=True)]
+    parts = [make_factor(text) for text in wrapped]
     bounds = tuple(dict.fromkeys(n for part in parts for n in part.variables)) if kind == "interval" else ()
     roles = ROLES[len(parts), kind]
-    title = f"Surv({', '.join(part.text for part in parts)})"
+    title = f"Surv({', '.join(written)})"
     if "background" in options:
         parts.append(make_factor(options["background"]))
         roles = (*roles, "background")

@@ -8,6 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d, validate_data
 
 from mixstat.exceptions import DataError
+from mixstat.formula.lexer import sides
 
 
 def table_from_arrays(
@@ -39,6 +40,34 @@ def table_from_arrays(
     labels = [f"{label}{index}" for index in range(response.shape[1])]
     table[labels] = response
     return table, f"cbind({', '.join(f'`{name}`' for name in labels)}) ~ {right}"
+
+
+def is_structured(y: Any) -> bool:
+    """Whether y holds times with the event, as scikit-survival has them: records of (event, time)."""
+    return getattr(getattr(y, "dtype", None), "names", None) is not None
+
+
+def table_with_times(estimator: Any, X: Any, y: Any, formula: str | None, *, reset: bool) -> tuple[Any, str]:
+    """(table, formula) of a right side, or of all columns of X, and a structured y."""
+    names = y.dtype.names
+    kinds = [y.dtype[name].kind for name in names]
+    if len(names) != 2 or kinds[0] != "b" or kinds[1] not in "fiu":
+        raise DataError(
+            f"a structured y has two fields, the event (boolean) and the time (a number), in this order; got {y.dtype}"
+        )
+    if formula is None:
+        frame, _ = table_from_arrays(estimator, X, np.zeros(len(y)), reset=reset)
+        right = "~ " + " + ".join(f"`{name}`" for name in frame.columns[:-1])
+        frame = frame[frame.columns[:-1]]
+    else:
+        frame, right = pd.DataFrame(X) if not hasattr(X, "columns") else X, formula
+        if sides(right).left is not None:
+            raise DataError(f"the formula {right!r} names a response, and y is one; leave one of them out")
+    taken = {str(column) for column in frame.columns}
+    event, time = (name if name not in taken else f"{name}_" for name in names)
+    columns = {column: frame[column] for column in frame.columns}
+    table = {**columns, event: y[names[0]], time: y[names[1]].astype(float)}
+    return pd.DataFrame(table), f"Surv(`{time}`, `{event}`) {right}"
 
 
 def _response(y: Any, *, several: bool, numeric: bool) -> np.ndarray:

@@ -87,6 +87,9 @@ def require_variation(plan: Plan, responses: Mapping[str, ResponseData], sample:
     """A continuous response with a free scale must vary: otherwise its density has no bound."""
     for outcome in plan.outcomes:
         response = responses[outcome.key]
+        nothing = response.family.uninformed(response.data[:, response.seen & (sample.design_weight > 0)])
+        if nothing:
+            raise DataError(f"the response {response.names[0]!r} {nothing}")
         if not response.family.unbounded or response.family.repeated or outcome.fixed:
             continue
         used = response.seen & ~response.at_atom & (sample.design_weight > 0)

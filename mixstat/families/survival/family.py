@@ -70,6 +70,11 @@ class Survival(Law):
         parts += [np.full(len(missing), value) for value in self.constants]
         return np.stack([np.asarray(part, dtype=float) for part in parts]) + missing
 
+    def uninformed(self, data: np.ndarray) -> str:
+        at = self.read(data)
+        seen = (at.event > 0).any() or (at.between is not None and (at.between > 0).any())
+        return "" if seen else f"has no event in {data.shape[-1]} rows, so that nothing is known of when it comes"
+
     def read(self, data: Array) -> Row:
         """The rows of `data` by name."""
         rows = iter(data)
