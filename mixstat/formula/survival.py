@@ -48,9 +48,8 @@ def parse_survival(source: str, node: ast.Call) -> Left:
     if kind not in known:
         raise error(source, f"Surv with {len(node.args)} arguments has type {' or '.join(known)}, got {kind!r}.")
     written = [ast.unparse(argument) for argument in node.args]
-    conditions = (ast.Compare, ast.BoolOp, ast.UnaryOp)
-    wrapped = [f"I({t})" if isinstance(a, conditions) else t for a, t in zip(node.args, written, strict=True)]
-    parts = [make_factor(text) for text in wrapped]
+    plain = [isinstance(argument, ast.Name | ast.Call) for argument in node.args]
+    parts = [make_factor(text if bare else f"I({text})") for text, bare in zip(written, plain, strict=True)]
     bounds = tuple(dict.fromkeys(n for part in parts for n in part.variables)) if kind == "interval" else ()
     roles = ROLES[len(parts), kind]
     title = f"Surv({', '.join(written)})"
