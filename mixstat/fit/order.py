@@ -59,8 +59,9 @@ def ranking(mixture: Mixture, phi: np.ndarray, averages: np.ndarray) -> np.ndarr
     order: list[int] = []
     for group, coefficients in zip(mixture.groups, experts, strict=True):
         outcome = group.outcomes[0]
-        mine = outcome.parameter_of == outcome.family.order_by
-        values = group.split(coefficients)[0][:, 0, mine] @ averages[outcome.column_of[mine]]
+        parts = group.split(coefficients)[0][:, 0] * averages[outcome.column_of]
+        average = [np.bincount(outcome.parameter_of, part, len(outcome.columns)) for part in parts]
+        values = [outcome.family.order_value(eta) for eta in average]
         order.extend(len(order) + np.argsort(values, kind="stable"))
     return np.array(order + list(range(len(order), mixture.classes)))
 

@@ -224,12 +224,13 @@ def test_natural_scale(case):
     first = len(eta) - len(case.entries) - len(case.scale)
     assert sorted(places) == list(range(first, len(eta)))
     for natural in family.natural:
-        value = eta[list(natural.parameters)]
+        value = eta[list(natural.parameters), None]
         np.testing.assert_allclose(natural.back(natural.to(value)), value, atol=1e-12)
-        step = 1e-6 * np.eye(len(value))
-        numeric = np.transpose([(natural.to(value + h) - natural.to(value - h)) / 2e-6 for h in step])
-        np.testing.assert_allclose(natural.slope(value), numeric, rtol=1e-7, atol=1e-9)
-    shown = np.concatenate([n.to(eta[list(n.parameters)]) for n in family.natural])
+        for j, step in enumerate(np.eye(len(value))[..., None]):
+            numeric = (natural.to(value + 1e-6 * step) - natural.to(value - 1e-6 * step)) / 2e-6
+            exact = natural.to(value + 1e-100j * step).imag / 1e-100
+            np.testing.assert_allclose(exact, numeric, rtol=1e-7, atol=1e-9, err_msg=str(j))
+    shown = np.concatenate([n.to(eta[list(n.parameters), None])[:, 0] for n in family.natural])
     covariances = np.array([case.psi[pair] for pair in case.entries])
     if case.proportional:
         covariances[1:] /= covariances[0]

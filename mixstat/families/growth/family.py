@@ -43,7 +43,7 @@ class Growth(GrowthForm):
             for name in self.basis_names
         ]
         mean = jnp.zeros_like(at.y) if self.curve is None else self.curve.mean(at.time, values)
-        if self._has_effects:
+        if self.has_effects:
             mean = mean + sum(e * column for e, column in zip(eta[size : 2 * size], columns, strict=False))
             size *= 2
         for kappa, column in zip(eta[size : size + len(self.fixed)], self.fixed, strict=True):
@@ -69,7 +69,7 @@ class Growth(GrowthForm):
 
     def centre(self, eta: Sequence[Array]) -> list[Array]:
         size = len(self.coefficients)
-        moved = eta[size : 2 * size] if self._has_effects else [0.0] * size
+        moved = eta[size : 2 * size] if self.has_effects else [0.0] * size
         curve = [e + m for e, m in zip(eta[:size], moved, strict=True)]
         fixed = dict(zip(self.fixed, eta[self.head - len(self.fixed) : self.head], strict=True))
         return [

@@ -1,13 +1,15 @@
 """The form of a growth model: its predictors, what each of them does, and how tables show them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from mixstat.core.family import Natural, Parameter
+from mixstat.core.family import Family, Natural, Parameter
+from mixstat.families.growth import coordinates
+from mixstat.families.growth.coordinates import Coordinates
 from mixstat.families.growth.curves import Curve
 from mixstat.families.growth.mixed import MixedModel, Roles
 from mixstat.families.growth.random import Groups
 from mixstat.families.growth.residuals import RESIDUALS, Residual
-from mixstat.families.growth.shown import exponential
 
 VARIANCE = "residual_variance"
 
@@ -25,6 +27,8 @@ class GrowthForm(MixedModel):
     residual  name of the residual structure; `scale_columns` are the columns of its log standard deviation
     levels    times that have a variance each (residual "occasion")
     effects   whether covariates act on the coefficients of an expanded curve
+    constants  of the coordinates in which times and columns enter, none for those of the data; no kernel knows them, so
+               that other values compile nothing anew
     """
 
     curve: Curve | None = None
@@ -37,6 +41,7 @@ class GrowthForm(MixedModel):
     scale_columns: tuple[int, ...] = ()
     levels: tuple[float, ...] = ()
     effects: bool = False
+    constants: tuple[float, ...] = field(default=(), compare=False)
 
     @property
     def coefficients(self) -> tuple[str, ...]:
@@ -53,7 +58,7 @@ class GrowthForm(MixedModel):
         return self.curve is not None and any(name in self.curve.nonlinear for name in self.random)
 
     @property
-    def _has_effects(self) -> bool:
+    def has_effects(self) -> bool:
         return self.expands and self.effects
 
     @property
@@ -63,7 +68,7 @@ class GrowthForm(MixedModel):
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         curve = [Parameter(name, location=True) for name in self.coefficients]
-        moved = [Parameter(name, location=True, key="effects") for name in self.coefficients if self._has_effects]
+        moved = [Parameter(name, location=True, key="effects") for name in self.coefficients if self.has_effects]
         fixed = [Parameter("mean", key="kappa", term=self.columns[c]) for c in self.fixed]
         return (*curve, *moved, *fixed, *self.random_parameters, *self.residual_parameters)
 
@@ -92,17 +97,32 @@ class GrowthForm(MixedModel):
     @property
     def natural(self) -> tuple[Natural, ...]:
         """Covariances instead of Cholesky factors, variances and rates instead of their logs."""
-        size, shown = len(self.parameters), self.random_natural
-        first = size - len(self.residual_parameters)
-        rest = size - len(self.structure.parameters)
-        if self.levels or not self.scale_columns:
-            shown.append(exponential(tuple(range(first, rest)), 2.0))
-        return (*shown, exponential(tuple(range(rest, size)), 1.0)) if rest < size else tuple(shown)
+        first = self.head + len(self.pairs)
+        return (*self.random_natural, *self.residual_natural(first))
+
+    def residual_natural(self, first: int) -> list[Natural]:
+        """Variances and rates instead of their logs; `first` is the place of the first parameter of the residuals."""
+        return coordinates.residual_natural(self, first)
+
+    def translation(self, source: Family) -> tuple[Natural, ...]:
+        if not isinstance(source, GrowthForm) or source.constants == self.constants:
+            return ()
+        first = self.head + len(self.pairs)
+        return (*coordinates.translation(self, source), *coordinates.residual_translation(self, source, first))
+
+    @property
+    def parts(self) -> "Sequence[tuple[int, GrowthForm]]":
+        return ((0, self),)
+
+    @property
+    def coordinates(self) -> Coordinates:
+        """In which times and columns enter."""
+        return Coordinates.of(self.constants, len(self.columns) - len(self.levels))
 
     @property
     def head(self) -> int:
         """How many predictors the mean has: they stand first."""
-        return len(self.coefficients) * (2 if self._has_effects else 1) + len(self.fixed)
+        return len(self.coefficients) * (2 if self.has_effects else 1) + len(self.fixed)
 
     @property
     def entries(self) -> tuple[int, ...]:
@@ -112,7 +132,7 @@ class GrowthForm(MixedModel):
     def roles(self) -> Roles:
         curve, residual = len(self.coefficients), len(self.residual_parameters)
         factors = 0 if self.curve is None else len(self.curve.factors)
-        first, head = curve * (2 if self._has_effects else 1), self.head
+        first, head = curve * (2 if self.has_effects else 1), self.head
         last = head + len(self.pairs)
         iid = self.residual in ("iid", "occasion") and not self.scale_columns
         rest = () if iid else range(last, last + residual)
@@ -125,7 +145,7 @@ class GrowthForm(MixedModel):
         """Curve coefficients and columns that act linearly, in the order of `roles.linear`."""
         if not self.expands:
             return (*(() if self.curve is None else self.curve.factors), *self.fixed)
-        return (*(self.coefficients if self._has_effects else ()), *self.fixed)
+        return (*(self.coefficients if self.has_effects else ()), *self.fixed)
 
     @property
     def basis_names(self) -> tuple[str | int, ...]:

@@ -11,17 +11,21 @@ With W the inverse Cholesky factor of R, A = W L C and M = I + A'A, nothing of s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.family import Family
+from mixstat.core.family import Family, Natural
 from mixstat.core.special import HALF_LOG_TWO_PI
 from mixstat.families.growth.algebra import Matrix, cholesky, solve_lower, solve_upper
+from mixstat.families.growth.coordinates import natural, passage
 from mixstat.families.growth.curvature import score_and_curvature
 from mixstat.families.growth.proportional import chain, expand
 from mixstat.families.growth.random import RandomPart
+
+if TYPE_CHECKING:
+    from mixstat.families.growth.form import GrowthForm
 
 Array = Any
 
@@ -66,6 +70,26 @@ class MixedModel(RandomPart, Family):
 
     unbounded: ClassVar[bool] = True
     repeated: ClassVar[bool] = True
+
+    @property
+    def parts(self) -> "Sequence[tuple[int, GrowthForm]]":
+        """(place of the first predictor of its mean, form) of every outcome."""
+        raise NotImplementedError
+
+    @property
+    def head(self) -> int:
+        """How many predictors the means have: they stand first."""
+        return sum(member.head for _, member in self.parts)
+
+    @property
+    def random_natural(self) -> list[Natural]:
+        """Means and covariances of random coefficients, as tables show them."""
+        return natural(self)
+
+    def order_value(self, eta: np.ndarray) -> float:
+        ways = [member.coordinates for _, member in self.parts]
+        means = passage(self, eta[: self.head], ways).means(eta[: self.head, None])
+        return float(means[self.order_by, 0])
 
     @property
     def roles(self) -> Roles:

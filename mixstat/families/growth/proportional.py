@@ -11,9 +11,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.family import Natural
-from mixstat.families.growth.shown import covariance
-
 Array = Any
 Pairs = tuple[tuple[int, int], ...]
 
@@ -47,14 +44,3 @@ def chain(score: Array, curvature: Array, eta: Array, places: Sequence[int], pai
     turned = turned.at[first, rest].add(across).at[rest, first].add(across)
     turned = turned.at[first, first].add(jnp.sum(e[:, None] * across, axis=0))
     return jnp.einsum("ap,an->pn", jacobian, score), turned
-
-
-def shape(parameters: tuple[int, ...], pairs: Pairs, size: int) -> Natural:
-    """Entries of S but the first, which is 1, from those of its factor."""
-    full = covariance((-1, *parameters), pairs, size)
-    return Natural(
-        parameters,
-        lambda entries: full.to(np.concatenate([[0.0], entries]))[1:],
-        lambda entries: full.slope(np.concatenate([[0.0], entries]))[1:, 1:],
-        lambda shown: full.back(np.concatenate([[1.0], shown]))[1:],
-    )

@@ -5,9 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from mixstat.core.family import Natural, Parameter
-from mixstat.families.growth.proportional import expand, shape
-from mixstat.families.growth.shown import covariance, exponential
+from mixstat.core.family import Parameter
+from mixstat.families.growth.proportional import expand
+from mixstat.families.growth.shown import CovarianceForm
 
 Array = Any
 COVARIANCE = "random_covariance"
@@ -59,14 +59,9 @@ class RandomPart:
         ]
 
     @property
-    def random_natural(self) -> list[Natural]:
-        """Covariances instead of entries of the factor."""
-        entries, size = self.entries, len(self.random_names)
-        if not entries:
-            return []
-        if self.proportional:
-            return [exponential(entries[:1], 2.0), shape(entries[1:], self.pairs, size)]
-        return [covariance(entries, self.pairs, size)]
+    def covariance_form(self) -> CovarianceForm:
+        """How tables see the covariance."""
+        return CovarianceForm(self.pairs, len(self.random_names), self.proportional)
 
     def factor(self, eta: Sequence[Array]) -> list[list[Array]]:
         """C as rows, from the predictors of its entries."""
