@@ -85,7 +85,8 @@ class ForestResults:
         For each covariate, score tests of putting it into the gate or within the classes alone (`*_alone_p_value`, as
         `score_test`), and likelihood-ratio tests of either beside the other (`*_p_value`), by Newton from the fit. A
         part is recommended where the latter's p-value is below level / (2k); where neither is, but one alone would be,
-        the data do not tell which ("either").
+        the data do not tell which ("either"). Where a refit does not converge, the test alone decides, and a note
+        says so. `propose(...).fit(df)` refits the mixture with what is proposed; `.model` is that mixture, not fitted.
 
         Covariates are tested one at a time, after they were selected on the same data: p-values are too small, and
         correlated covariates stand in for each other. Fit the proposed model, drop what it does not need, and confirm

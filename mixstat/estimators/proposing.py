@@ -1,5 +1,6 @@
 """Proposals: which covariates to put into a mixture's gate and which within its classes, one covariate at a time."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +14,14 @@ from mixstat.estimators.model.checks import level as checked
 from mixstat.estimators.model.fitting import prepare, standardize
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.state import Training, training_of
+from mixstat.estimators.placing import placed
 from mixstat.exceptions import DataError, OptionError
+from mixstat.fit.maximize import over_kinks
 from mixstat.fit.newton import newton
+from mixstat.fit.options import Options
 from mixstat.fit.penalty import Penalty
 from mixstat.fit.precision import double
-from mixstat.fit.problem import Problem
+from mixstat.fit.problem import Evaluation, Problem
 from mixstat.fit.ties import TieMap, Ties
 from mixstat.formula.grammar import parse_right
 from mixstat.formula.whitelist import quoted
@@ -26,28 +30,60 @@ from mixstat.inference.information import weighted_scores
 
 CLEAR = 2.0
 """Standard errors above 0 of an importance worth a test."""
-TOLERANCE = 1e-9
-"""Newton decrement of a refit."""
+PARTS = ("gate", "within")
+STALLED = 1e-3
+"""Newton decrement with which a refit that stalls counts as a maximum: at a boundary or a kink the information may be
+singular, and what is left to gain is of this size."""
 
 
 class Proposal(NamedTuple):
-    """Where covariates would go: `table` has the tests, `gate` and `within` are formulas ("~ 1" where nothing goes)."""
+    """Where covariates would go.
+
+    `table` has the tests, and a `note` where one failed; `gate` and `within` are formulas of what is added ("~ 1" where
+    nothing goes) to the gate of `mixture` and to the parameters `targets` of its experts.
+    """
 
     table: pd.DataFrame
     gate: str
     within: str
+    mixture: Any
+    targets: tuple[str, ...]
+
+    @property
+    def model(self) -> Any:
+        """The proposed mixture, not fitted: change what should be otherwise by `set_params`."""
+        return placed(self.mixture, _terms(self.table, "gate"), _terms(self.table, "within"), self.targets)
+
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Any:
+        """The proposed mixture, fitted. Covariates of which the data do not tell the place ("either") are not in it.
+
+        They were chosen by tests: on the data of the forest the p-values of this fit are too small.
+        """
+        return self.model.fit(X, y, sample_weight=sample_weight)
 
     def __repr__(self) -> str:
         return f"gate:   {self.gate}\nwithin: {self.within}\n\n{self.table.to_string(index=False)}"
 
 
 class Placement(NamedTuple):
-    """Tests of one covariate in the gate and within class: alone (score tests), and each beside the other."""
+    """Tests of one covariate in the gate and within class: alone (score tests), and each beside the other.
+
+    The latter are NaN where no maximum was reached of a model that they need.
+    """
 
     gate_alone: ChiSquare
     within_alone: ChiSquare
     gate: ChiSquare
     within: ChiSquare
+
+    @property
+    def failed(self) -> list[str]:
+        """The parts whose likelihood-ratio test there is not."""
+        return [part for part in PARTS if np.isnan(getattr(self, part).p_value)]
+
+    def p_value(self, part: str) -> float:
+        """Of a part beside the other; alone where that test failed."""
+        return float(getattr(self, f"{part}_alone" if part in self.failed else part).p_value)
 
 
 def propose(
@@ -65,30 +101,46 @@ def propose(
     chosen = clear if k is None else importance.head(integer("k", k, 1))
     names = list(chosen["covariate"])
     mixture = _known(model) if known else _without(model, training, set(importance["covariate"]))
-    targets = [within] if isinstance(within, str) else list(within)
+    targets = (within,) if isinstance(within, str) else tuple(within)
     tests = [placement(mixture, quoted(name), targets) for name in names]
-    bound = checked(level) / max(2 * len(tests), 1)
-    table = chosen[["rank", "covariate", "importance"]].reset_index(drop=True)
+    table = pd.concat(
+        [chosen[["rank", "covariate", "importance"]].reset_index(drop=True), _shown(tests, checked(level))], axis=1
+    )
+    gate, inner = ("~ " + (" + ".join(_terms(table, part)) or "1") for part in PARTS)
+    return Proposal(table, gate, inner, mixture, targets)
+
+
+def _shown(tests: list[Placement], level: float) -> pd.DataFrame:
+    """The tests of every covariate, and what they recommend."""
+    columns: dict[str, list] = {}
     for part in Placement._fields:
         found = [getattr(test, part) for test in tests]
-        table[f"{part}_statistic"] = [test.statistic for test in found]
-        table[f"{part}_df"] = [test.df for test in found]
-        table[f"{part}_p_value"] = [test.p_value for test in found]
-    table["recommendation"] = [recommend(test, bound) for test in tests]
-    return Proposal(table, _formula(table, "gate"), _formula(table, "within"))
+        columns |= {f"{part}_{name}": [getattr(test, name) for test in found] for name in ChiSquare._fields}
+    columns["recommendation"] = [recommend(test, level / max(2 * len(tests), 1)) for test in tests]
+    columns["note"] = [_note(test) for test in tests]
+    return pd.DataFrame(columns)
 
 
 def recommend(test: Placement, bound: float) -> str:
     """gate, within, gate + within, either (the data do not tell which) or neither."""
-    parts = [name for name in ("gate", "within") if getattr(test, name).p_value < bound]
+    parts = [part for part in PARTS if test.p_value(part) < bound]
+    if len(parts) == len(test.failed) == len(PARTS):
+        return "either"
     if parts:
         return " + ".join(parts)
     return "either" if test.gate_alone.p_value < bound or test.within_alone.p_value < bound else "neither"
 
 
-def _formula(table: pd.DataFrame, part: str) -> str:
+def _note(test: Placement) -> str:
+    """What went wrong, in words."""
+    listed = " and ".join(test.failed)
+    return f"no likelihood-ratio test of {listed}: a refit did not converge; judged alone" if listed else ""
+
+
+def _terms(table: pd.DataFrame, part: str) -> list[str]:
+    """The covariates that are recommended for a part."""
     rows = [part in text.split(" + ") for text in table["recommendation"]]
-    return "~ " + (" + ".join(quoted(name) for name in table["covariate"][rows]) or "1")
+    return [quoted(name) for name in table["covariate"][rows]]
 
 
 def _known(model: Any) -> Any:
@@ -117,11 +169,15 @@ def _without(model: Any, training: Training, candidates: set[str]) -> Any:
 
 
 @double
-def placement(model: Any, term: str, within: list[str]) -> Placement:
-    """The tests of `term` at a fitted mixture: score tests there, and likelihood ratios by Newton from there."""
+def placement(model: Any, term: str, within: Sequence[str]) -> Placement:
+    """The tests of `term` at a fitted mixture: score tests there, and likelihood ratios by Newton from there.
+
+    The larger model is refitted from the maxima of the smaller ones too, so that it is never below them.
+    """
     larger = _larger(model, term, within)
     gate, inner = larger.gate, larger.within
-    both, with_gate, with_inner = (_maximum(larger, left_out) for left_out in ([], inner, gate))
+    with_gate, with_inner = (_maximum(larger, left_out, [larger.theta]) for left_out in (inner, gate))
+    both = _maximum(larger, [], [larger.theta, with_gate.theta, with_inner.theta])
     return Placement(
         _score(larger, gate, inner),
         _score(larger, inner, gate),
@@ -139,7 +195,7 @@ class _Larger(NamedTuple):
     within: list[int]
 
 
-def _larger(model: Any, term: str, within: list[str]) -> _Larger:
+def _larger(model: Any, term: str, within: Sequence[str]) -> _Larger:
     training, fitted = training_of(model), model.fitted_
     request = model._request(training.formula)
     plan = request.plan
@@ -160,20 +216,20 @@ def _larger(model: Any, term: str, within: list[str]) -> _Larger:
 
 
 def _restricted(larger: _Larger, left_out: list[int]) -> tuple[Problem, np.ndarray]:
-    """The problem with some parameters fixed at zero: the same kernels under other ties."""
+    """(the problem with some parameters fixed at zero, places of the others): the same kernels under other ties."""
     kept = np.setdiff1d(np.arange(len(larger.theta)), left_out)
     number = np.full(len(larger.theta) + 1, -1)
     number[kept] = np.arange(len(kept))
     ties, penalty = larger.problem.ties, larger.problem.penalty
     fewer = Ties(TieMap(number[ties.index], ties.value))
     lighter = Penalty(penalty.ridge[kept], penalty.lasso[kept], penalty.epsilon)
-    problem = larger.problem.constrained(fewer, lighter)
-    return problem, larger.theta[kept]
+    return larger.problem.constrained(fewer, lighter), kept
 
 
 def _score(larger: _Larger, part: list[int], other: list[int]) -> ChiSquare:
     """The score test of one part; where the information is not positive definite, with the scores' cross-products."""
-    problem, theta = _restricted(larger, other)
+    problem, kept = _restricted(larger, other)
+    theta = larger.theta[kept]
     at = problem.evaluate_likelihood(theta)
     found = score_test(at.gradient, at.information, len(part))
     if not part or not np.isnan(found.statistic):
@@ -182,14 +238,33 @@ def _score(larger: _Larger, part: list[int], other: list[int]) -> ChiSquare:
     return score_test(at.gradient, scores @ scores.T, len(part))
 
 
-def _maximum(larger: _Larger, left_out: list[int]) -> float:
-    """The log-likelihood that Newton reaches; NaN where that is no maximum."""
-    problem, theta = _restricted(larger, left_out)
-    found = newton(problem, theta, tol=TOLERANCE, max_iter=200)
-    return found.at.log_likelihood if found.converged else np.nan
+class _Maximum(NamedTuple):
+    """Where the highest of some climbs ended (theta of the larger model), and the log-likelihood there."""
+
+    theta: np.ndarray
+    log_likelihood: float
 
 
-def _ratio(restricted: float, full: float, df: int) -> ChiSquare:
-    if np.isnan(restricted) or np.isnan(full):
+def _maximum(larger: _Larger, left_out: list[int], starts: list[np.ndarray]) -> _Maximum:
+    """The highest maximum that Newton reaches; its log-likelihood is NaN where that is none."""
+    problem, kept = _restricted(larger, left_out)
+    ends = [_climb(problem, start[kept]) for start in starts]
+    at, decrement, _ = max(ends, key=lambda end: end[0].objective)
+    theta = np.zeros_like(larger.theta)
+    theta[kept] = at.theta
+    return _Maximum(theta, at.log_likelihood if decrement < STALLED else np.nan)
+
+
+def _climb(problem: Problem, theta: np.ndarray) -> tuple[Evaluation, float, bool]:
+    """(where, decrement, converged)."""
+    options = Options(max_iter=200)
+    found = newton(problem, theta, tol=options.tol, max_iter=options.max_iter)
+    if not found.converged:
+        return found.at, found.decrement, False
+    return over_kinks(problem, found.at, found.decrement, options)
+
+
+def _ratio(restricted: _Maximum, full: _Maximum, df: int) -> ChiSquare:
+    if np.isnan(restricted.log_likelihood) or np.isnan(full.log_likelihood):
         return ChiSquare(np.nan, df, np.nan)
-    return likelihood_ratio(restricted, full, df)
+    return likelihood_ratio(restricted.log_likelihood, full.log_likelihood, df)

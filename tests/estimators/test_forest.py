@@ -11,8 +11,10 @@ import pytest
 
 import mixstat as ms
 from mixstat.estimators import forest as module
-from mixstat.estimators.proposing import placement
+from mixstat.estimators.placing import placed
+from mixstat.estimators.proposing import Placement, placement, recommend
 from mixstat.exceptions import ConvergenceWarning, DataError, FormulaError, OptionError
+from mixstat.inference.hypotheses import ChiSquare
 
 LINE = ms.Regression("y ~ x", verbose=0)
 
@@ -255,6 +257,24 @@ def test_plots_show_the_table(grown):
     assert len(ax.lines[0].get_xdata()) == 12
 
 
+def simulated_bilinear(subjects: int, waves: int, seed: int) -> pd.DataFrame:
+    """Two bilinear classes by g, growth factors by x, waves shaken, a tenth of the scores missing."""
+    rng = np.random.default_rng(seed)
+    g, x = rng.normal(size=(2, subjects))
+    factor = np.linalg.cholesky(np.array([[4, 0.5, 0.2], [0.5, 0.6, 0.1], [0.2, 0.1, 0.4]]))
+    parts = []
+    for i in range(subjects):
+        level, first, second, knot = [(20, 4, 1, 2.5), (24, 2, 3, 4.5)][
+            int(rng.random() < 1 / (1 + np.exp(-0.2 - 0.8 * g[i])))
+        ]
+        b = np.array([level, first, second]) + factor @ rng.normal(size=3) + np.array([0.8, 0.3, 0.1]) * x[i]
+        t = np.arange(waves) + rng.uniform(-0.25, 0.25, waves) * (np.arange(waves) > 0)
+        y = b[0] + b[1] * np.minimum(t, knot) + b[2] * np.maximum(t - knot, 0) + rng.normal(size=waves)
+        y[1:][rng.random(waves - 1) < 0.1] = np.nan
+        parts.append(pd.DataFrame({"id": i, "t": t, "y": y, "g": g[i], "x": x[i]}))
+    return pd.concat(parts, ignore_index=True)
+
+
 CROSSED = {"n_experts": 2, "n_init": 4, "random_state": 0, "verbose": 0}
 
 
@@ -294,6 +314,77 @@ def test_tests_of_a_proposal_against_refits(crossed, plain):
     np.testing.assert_allclose(test.gate, ratio[["statistic", "df", "p_value"]].iloc[0], rtol=1e-4)
     assert test.within.df == 2
     assert 0 < test.within.statistic < 10
+
+
+def test_a_proposal_is_refitted(crossed):
+    """By the model that it writes: the same as the one written by hand."""
+    mixture = ms.MixtureOfExperts(LINE, **CROSSED)
+    proposal = make_forest(mixture, "~ g + w + u", n_trees=10).fit(crossed).propose(3)
+    refitted = proposal.fit(crossed)
+    by_hand = ms.MixtureOfExperts(ms.Regression("y ~ x + w", verbose=0), gate="~ g", **CROSSED).fit(crossed)
+    assert refitted.coefficient_names_ == by_hand.coefficient_names_
+    assert refitted.log_likelihood_ == pytest.approx(by_hand.log_likelihood_, abs=1e-6)
+    assert not hasattr(proposal.model, "fitted_")
+
+
+CURVE = ms.GrowthCurve("y ~ bilinear(t) + v", unit="id", between="~ a")
+
+
+@pytest.mark.parametrize(
+    ("expert", "targets", "changed"),
+    [
+        (ms.Regression("y ~ x | z"), ["location"], {"formula": "y ~ x + b + c | z"}),
+        (ms.Regression("y ~ x", sigma="~ x"), ["sigma"], {"formula": "y ~ x", "sigma": "~ x + b + c"}),
+        (CURVE, ["location"], {"formula": CURVE.formula, "between": "~ a + b + c"}),
+        (ms.GrowthCurve("y ~ t", unit="id"), ["location"], {"formula": "y ~ t + b + c", "between": None}),
+        (
+            CURVE,
+            ["slope1", "knot"],
+            {"between": {"intercept": "~ a", "slope1": "~ a + b + c", "slope2": "~ a", "knot": "~ b + c"}},
+        ),
+    ],
+)
+def test_where_terms_are_written(expert, targets, changed):
+    params = placed(ms.MixtureOfExperts(expert, gate="~ 1"), ["g"], ["b", "c"], targets)
+    assert params.gate == "~ g"
+    assert {name: params.expert.get_params()[name] for name in changed} == changed
+    joint = placed(ms.MixtureOfExperts(ms.Joint([LINE, LINE]), gate="~ z"), ["g"], ["b"], ["location"])
+    assert [o.formula for o in joint.expert.outcomes] == ["y ~ x + b"] * 2
+    assert (joint.gate, LINE.formula) == ("~ z + g", "y ~ x")
+    with pytest.raises(OptionError, match="cannot write a model with covariates of 'random_covariance'"):
+        placed(ms.MixtureOfExperts(CURVE), [], ["b"], ["random_covariance"])
+
+
+ZERO, CLEAR, FAILED = ChiSquare(0.1, 1, 0.7), ChiSquare(50.0, 1, 1e-9), ChiSquare(np.nan, 1, np.nan)
+
+
+@pytest.mark.parametrize(
+    ("tests", "expected"),
+    [
+        ((CLEAR, CLEAR, CLEAR, ZERO), "gate"),
+        ((CLEAR, CLEAR, CLEAR, CLEAR), "gate + within"),
+        ((CLEAR, CLEAR, ZERO, ZERO), "either"),
+        ((ZERO, ZERO, ZERO, ZERO), "neither"),
+        ((CLEAR, ZERO, FAILED, FAILED), "gate"),
+        ((CLEAR, CLEAR, FAILED, FAILED), "either"),
+        ((CLEAR, CLEAR, FAILED, ZERO), "gate"),
+        ((ZERO, ZERO, FAILED, FAILED), "neither"),
+    ],
+)
+def test_where_a_refit_fails_the_test_alone_decides(tests, expected):
+    assert recommend(Placement(*tests), 0.01) == expected
+
+
+@pytest.mark.filterwarnings("ignore::mixstat.exceptions.ConvergenceWarning")
+def test_a_gate_covariate_of_growth_at_a_boundary():
+    """Few occasions, so that refits stop at variances of 0 and at kinks: stalled, but not below what they contain."""
+    rows = simulated_bilinear(200, 5, seed=3)
+    curve = ms.GrowthCurve("y ~ bilinear(t)", unit="id", verbose=0)
+    mixture = ms.MixtureOfExperts(curve, n_experts=2, random_state=0, verbose=0, n_init=4)
+    test = placement(mixture.fit(rows), "g", ["location"])
+    assert test.failed == []
+    assert recommend(test, 0.01) == "gate"
+    assert test.gate.statistic > 6 > test.within.statistic - test.within.df
 
 
 def test_proposals_that_cannot_be_made(grown, crossed, plain):
