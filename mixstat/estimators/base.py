@@ -24,6 +24,8 @@ from mixstat.estimators.methods.reporting import Reporting
 from mixstat.estimators.methods.resampling import Resampling
 from mixstat.estimators.methods.sampling import Sampling
 from mixstat.estimators.methods.survival_checks import SurvivalChecks
+from mixstat.estimators.methods.survival_plots import SurvivalPlotting
+from mixstat.estimators.methods.survival_words import SurvivalWords
 from mixstat.estimators.methods.surviving import Surviving
 from mixstat.estimators.methods.testing import Testing
 from mixstat.estimators.model import report
@@ -57,9 +59,11 @@ class MixtureEstimator(
     Growing,
     Surviving,
     SurvivalChecks,
+    SurvivalWords,
     Distributing,
     Plotting,
     GrowthPlotting,
+    SurvivalPlotting,
     Interoperability,
     Saving,
     BaseEstimator,

@@ -7,6 +7,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from mixstat.core.design import Data
+from mixstat.estimators.methods.cure import cure_intervals
 from mixstat.estimators.methods.effects import Answer, compare
 from mixstat.estimators.methods.grids import rows_of, typical_row
 from mixstat.estimators.methods.moments import (
@@ -176,7 +177,7 @@ class Surviving:
         check_is_fitted(self, "fitted_")
         require_survival(self.fitted_, "hazard_ratio()")
         grid = known_times(self) if times is None else checked_times(times)
-        scene = scene_of(self, _profiles(self, X), "hazard", at_times(grid), None, None, covariance)
+        scene = scene_of(self, profiles_of(self, X), "hazard", at_times(grid), None, None, covariance)
         found = contrasts_of(self.fitted_, scene.frame, variable, step, COMPARISONS["ratio"])
         return _joined([compare(scene, variable, contrast, "ratio") for contrast in found], level, "log")
 
@@ -197,7 +198,7 @@ class Surviving:
         check_is_fitted(self, "fitted_")
         require_survival(self.fitted_, "time_ratio()")
         levels = np.atleast_1d(np.asarray(q, dtype=float))
-        scene = scene_of(self, _profiles(self, X), "survival", at_times(np.ones(1)), None, None, covariance)
+        scene = scene_of(self, profiles_of(self, X), "survival", at_times(np.ones(1)), None, None, covariance)
         found = contrasts_of(self.fitted_, scene.frame, variable, step, COMPARISONS["ratio"])
         return _joined([self._time_ratio(scene, variable, c, levels) for c in found], level, "log")
 
@@ -235,6 +236,19 @@ class Surviving:
         scene = scene_of(self, X, "cure", at_times(np.ones(1)), True if everyone else by, None, covariance)
         return _table(answer(scene, {}, "level", scene.data), level, "cloglog").drop(columns="time")
 
+    def cure_profile(self, X: Any = None, *, level: float = 0.95) -> pd.DataFrame:
+        """Profile-likelihood intervals of the cure fraction where kappa < 0, and of log(kappa + 1).
+
+        X : one profile; None for the typical one (medians, most frequent levels). The lower end is 0 where no cure
+        (kappa = 0 or more) fits nearly as well. Needs the training data.
+
+        Returns quantity ("cure_fraction", "log(kappa + 1)"), estimate, conf_low, conf_high, and `no_cure`, twice what
+        the log-likelihood loses without a cure.
+        """
+        check_is_fitted(self, "fitted_")
+        require_survival(self.fitted_, "cure_profile()")
+        return cure_intervals(self, profiles_of(self, X), checked(level))
+
     def _predict_curves(self, X: Any, times: Any, kind: str) -> np.ndarray:
         """(row, time)."""
         choice("kind", kind, CURVES)
@@ -248,7 +262,7 @@ def scene_of(model: Any, X: Any, target: str, moments: Moments, by: Any, weight:
     table = restricted(*rows_of(model, X, None))
     fitted = model.fitted_
     size = fitted.assembled.named.ties.size
-    known = np.zeros((size, size)) if covariance is None else phi_covariance(fitted, model.covariance(covariance))
+    known = np.zeros((size, size)) if covariance is None else phi_covariance(fitted, model._inner_covariance(covariance))
     return open_scene(fitted, table, target, by, weight, known, moments)
 
 
@@ -265,7 +279,7 @@ def values_of(scene: Scene, data: Data) -> np.ndarray:
     return row_values(_mixture(scene), _query(scene), scene.fitted.phi, rows_at(scene, data))
 
 
-def _profiles(model: Any, X: Any) -> Any:
+def profiles_of(model: Any, X: Any) -> Any:
     """The profiles given, or one typical row of the data of the fit."""
     if X is not None:
         return X

@@ -8,6 +8,7 @@ import pandas as pd
 from mixstat.estimators.model.diagnosis import column_names
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.state import Fitted
+from mixstat.estimators.model.survival_notes import survival_notes
 from mixstat.estimators.model.timing import times_shown
 from mixstat.fit.problem import Problem
 from mixstat.inference import criteria, natural
@@ -138,6 +139,7 @@ def _notes(fitted: Fitted) -> list[str]:
     if linked:
         notes.append(f"coefficients are on the scale of the link: {', '.join(linked)}")
     notes += [f"times: {shown}" for shown in times_shown(fitted.plan)]
+    notes += survival_notes(fitted)
     if fitted.plan.repeated and fitted.plan.has_several_outcomes:
         notes.append(
             "covariates of the growth factors are modelled jointly: they inform membership, and the log-likelihood "
@@ -185,13 +187,11 @@ def to_user_coefficients(fitted: Fitted, theta: np.ndarray) -> np.ndarray:
 
 
 def phi_covariance(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
-    """Covariance of the shown free parameters -> of those that kernels take, on the user's scale (theta, theta)."""
+    """Covariance of the standardised parameters -> of the free ones that kernels take (theta, theta), 0 if unknown."""
     mixture, ties = fitted.assembled.mixture, fitted.assembled.named.ties
-    if not natural.has_natural(mixture):
-        return covariance
-    slope = natural.slope(mixture, fitted.phi)[np.ix_(ties.representative, ties.representative)]
-    inner = np.linalg.solve(slope, np.where(np.isnan(covariance), 0.0, covariance))
-    return np.linalg.solve(slope, inner.T)
+    linear = (fitted.scaling.jacobian(mixture) @ ties.matrix)[ties.representative]
+    known: np.ndarray = linear @ np.where(np.isnan(covariance), 0.0, covariance) @ linear.T
+    return known
 
 
 def cluster_places(problem: Problem, cluster: np.ndarray) -> np.ndarray:

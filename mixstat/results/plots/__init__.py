@@ -8,6 +8,8 @@ from mixstat.results.plots.gates import gate, gate_effects
 from mixstat.results.plots.occasions import bin_means, bin_times, knots, observed_means, residuals_by_time
 from mixstat.results.plots.searches import criteria, starts
 from mixstat.results.plots.style import COLOURS, GREY, MARKERS, colour, legend, new_figure, plain, to_png
+from mixstat.results.plots.survival import calibration as survival_calibration
+from mixstat.results.plots.survival import curves as survival_curves
 from mixstat.results.plots.trajectories import Band, Strands, profiles, trajectories
 
 __all__ = [
@@ -36,6 +38,8 @@ __all__ = [
     "responsibilities",
     "rootogram",
     "starts",
+    "survival_calibration",
+    "survival_curves",
     "to_png",
     "trajectories",
 ]
