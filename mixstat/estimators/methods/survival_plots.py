@@ -82,9 +82,7 @@ class SurvivalPlotting:
         check_is_fitted(self, "fitted_")
         require_survival(self.fitted_, "plot_curves()")
         choice("kind", kind, tuple(LABELS))
-        profiles = (
-            typical_row(restricted(*rows_of(self, None, None)), self.fitted_.schema.raw_columns) if X is None else X
-        )
+        profiles = profiles_of(self, X)
         grid = known_times(self) if times is None else checked_times(times)
         table = self.curves(profiles, grid, kind=kind, by_class=by_class, level=level or 0.95)  # type: ignore[attr-defined]
         column = "expert" if by_class else "rowid"
@@ -161,7 +159,7 @@ def _intervals(groups: list[tuple[dict, Times, np.ndarray]]) -> bool:
 def _at_risk(groups: list[tuple[dict, Times, np.ndarray]], grid: np.ndarray) -> AtRisk:
     from matplotlib.ticker import MaxNLocator
 
-    ticks = MaxNLocator(TICKS).tick_values(0.0, float(grid[-1]))
+    ticks = np.asarray(MaxNLocator(TICKS).tick_values(0.0, float(grid[-1])))
     ticks = ticks[(ticks >= 0) & (ticks <= grid[-1])]
     places = np.maximum(ticks, 1e-12)
     numbers = [np.round(kaplan_meier.number_at_risk(times, weight, places), 1) for _, times, weight in groups]
