@@ -10,6 +10,7 @@ from mixstat.estimators.methods.grids import rows_of
 from mixstat.estimators.methods.moments import checked_times, known_times, require_survival
 from mixstat.estimators.methods.scene import restricted
 from mixstat.estimators.methods.survival_checks import grouped, times_of
+from mixstat.estimators.methods.surviving import profiles_of
 from mixstat.estimators.model.checks import boolean, choice
 from mixstat.exceptions import OptionError
 from mixstat.families.survival.times import Times

@@ -262,7 +262,9 @@ def scene_of(model: Any, X: Any, target: str, moments: Moments, by: Any, weight:
     table = restricted(*rows_of(model, X, None))
     fitted = model.fitted_
     size = fitted.assembled.named.ties.size
-    known = np.zeros((size, size)) if covariance is None else phi_covariance(fitted, model._inner_covariance(covariance))
+    known = (
+        np.zeros((size, size)) if covariance is None else phi_covariance(fitted, model._inner_covariance(covariance))
+    )
     return open_scene(fitted, table, target, by, weight, known, moments)
 
 

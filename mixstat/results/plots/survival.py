@@ -58,8 +58,8 @@ def _steps(ax: "Axes", steps: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
     whole = np.concatenate([[0.0], times])
     ax.step(whole, np.concatenate([[1.0], value]), where="post", color=tone, linewidth=1.0, alpha=0.9)
     if np.isfinite(low).any():
-        ends = (np.concatenate([[1.0], np.nan_to_num(end, nan=np.nan)]) for end in (low, high))
-        ax.fill_between(whole, *ends, step="post", color=tone, alpha=0.08, linewidth=0)
+        bottom, top = (np.concatenate([[1.0], end]) for end in (low, high))
+        ax.fill_between(whole, bottom, top, step="post", color=tone, alpha=0.08, linewidth=0)
 
 
 def _numbers(ax: "Axes", lines: Sequence[Curve], at_risk: AtRisk) -> None:
