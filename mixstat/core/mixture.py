@@ -8,7 +8,7 @@ probabilities of it, log sum_k pi_k P_k(observed): another mixture of the same c
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +19,7 @@ from mixstat.core.design import Design
 from mixstat.core.expert import Experts
 from mixstat.core.family import Entry
 from mixstat.core.gate import Gate
+from mixstat.core.kernel import kernel
 from mixstat.core.reduce import each, reduce
 
 Array = Any
@@ -123,13 +124,13 @@ def at_entry(block: Design) -> Design:
     return block._replace(prior=jnp.zeros_like(block.prior), extra=jnp.zeros_like(block.extra), atom=None)
 
 
-@partial(jax.jit, static_argnums=0)
+@kernel
 def posterior(mixture: Mixture, phi: Array, design: Design) -> Posterior:
     """Posterior of every unit, with the block axis first."""
     return each(lambda block: block_posterior(mixture, phi, block), design)
 
 
-@partial(jax.jit, static_argnums=0)
+@kernel
 def log_likelihood(mixture: Mixture, phi: Array, design: Design) -> Array:
     """Weighted log-likelihood."""
     return reduce(lambda block: jnp.sum(weigh(block.weight, block_posterior(mixture, phi, block).log_marginal)), design)
@@ -143,7 +144,7 @@ class Diagnostics(NamedTuple):
     separated: Array
 
 
-@partial(jax.jit, static_argnums=0)
+@kernel
 def diagnostics(mixture: Mixture, phi: Array, design: Design, limit: Array) -> Diagnostics:
     """Weighted sums; a unit is separated where some |log pi_k - log pi_1| exceeds `limit`."""
 
@@ -158,7 +159,7 @@ def diagnostics(mixture: Mixture, phi: Array, design: Design, limit: Array) -> D
     return reduce(statistic, design)
 
 
-@partial(jax.jit, static_argnums=0)
+@kernel
 def expert_means(mixture: Mixture, phi: Array, design: Design) -> tuple[tuple[Array, ...], ...]:
     """E[y | x, expert], group -> outcome -> (block, expert, outcome, ..., row)."""
 
@@ -172,7 +173,7 @@ def expert_means(mixture: Mixture, phi: Array, design: Design) -> tuple[tuple[Ar
     return each(means, design)
 
 
-@partial(jax.jit, static_argnums=0)
+@kernel
 def expert_predictors(mixture: Mixture, phi: Array, design: Design) -> tuple[tuple[Array, ...], ...]:
     """Linear predictors, group -> outcome -> (block, expert, outcome, P, row)."""
 
@@ -188,7 +189,7 @@ def expert_predictors(mixture: Mixture, phi: Array, design: Design) -> tuple[tup
     return each(predictors, design)
 
 
-@partial(jax.jit, static_argnums=0)
+@kernel
 def gate_log_probability(mixture: Mixture, phi: Array, design: Design) -> Array:
     """log pi of every unit, (block, class, unit)."""
     return each(lambda block: mixture.gate.log_probability(mixture.split(phi)[1], block), design)

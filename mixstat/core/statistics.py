@@ -4,16 +4,15 @@ Written once for every family and gate (Louis, 1982, JRSS-B 44). Under a selecti
 subtracted.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mixstat.core.design import Design
 from mixstat.core.expert import Experts, gram, to_rows
 from mixstat.core.gate import Gate
+from mixstat.core.kernel import kernel
 from mixstat.core.mixture import Mixture, Posterior, at_entry, posterior_of, weigh
 from mixstat.core.reduce import each, reduce
 
@@ -82,7 +81,7 @@ def _outcome_statistics(group: Experts, part: Array, rows: Rows, weight: Array, 
     return tuple(statistics)
 
 
-@partial(jax.jit, static_argnums=0)
+@kernel
 def complete_statistics(mixture: Mixture, phi: Array, design: Design, epsilon: Array | None) -> Pieces:
     """What one M-step needs. `epsilon` is the pseudo-weight of every unit in every expert (the scale penalty).
 
@@ -175,7 +174,7 @@ def _mean_scores(mixture: Mixture, post: Posterior, scores: list[Array], block: 
     return jnp.concatenate(mean)
 
 
-@partial(jax.jit, static_argnums=0)
+@kernel
 def louis(mixture: Mixture, phi: Array, design: Design, epsilon: Array | None) -> Louis:
     """Log-likelihood, gradient and the parts of the observed information at phi."""
     own = _louis(mixture, phi, design, epsilon)
@@ -241,7 +240,7 @@ def _complete_information(mixture: Mixture, parts: list[Array], pieces: Pieces) 
     )
 
 
-@partial(jax.jit, static_argnums=0)
+@kernel
 def unit_scores(mixture: Mixture, phi: Array, design: Design) -> Array:
     """d log p(y_i) / d phi of every unit, (block, phi, unit)."""
 

@@ -12,9 +12,9 @@ from mixstat.estimators.model.fitting import Prepared, maximize_prepared, prepar
 from mixstat.estimators.model.new_data import NewData
 from mixstat.estimators.model.outputs import draw
 from mixstat.estimators.model.random import generator
-from mixstat.estimators.model.state import Fitted, Request, Training, given_or_training
+from mixstat.estimators.model.state import Fitted, Request, Training, given_or_training, uninterrupted
 from mixstat.exceptions import DataError, OptionError
-from mixstat.fit.progress import counting
+from mixstat.fit.progress import counting, warn_of_interrupt
 from mixstat.inference.vuong import vuong_lo_mendell_rubin
 
 
@@ -61,25 +61,16 @@ def bootstrap_lrt(
     model : MixtureOfExperts, fitted (X may be left out) or not; `n_experts` is K, by default the model's.
     n_init : starts of each fit to a draw; the observed data are fitted with the model's own.
 
-    Shows progress; an interrupt returns the test on the replicates that are done.
+    Shows progress; an interrupt returns the test on the replicates that are done, with a warning.
     """
     require_mixture(model)
     training = given_or_training(model, X, y, sample_weight)
     count = integer("replicates", replicates, 1)
     smaller = integer("n_experts", model.n_experts if n_experts is None else n_experts, 1)
     pair = [_Side.of(model, training, k, integer("n_init", n_init, 1)) for k in (smaller, smaller + 1)]
-    rng = generator(random_state)
-    statistics: list[float] = []
-    with counting("bootstrap LRT", count, silent=not model.verbose) as advance:
-        try:
-            for _ in range(count):
-                statistics.append(_replicate(pair, rng))
-                advance()
-        except KeyboardInterrupt:
-            if not statistics:
-                raise
+    drawn = _statistics(pair, count, generator(random_state), silent=not model.verbose)
     null, alternative = (side.fitted.solution.log_likelihood for side in pair)
-    statistic, drawn = 2 * (alternative - null), np.array(statistics)
+    statistic = 2 * (alternative - null)
     exceeding = int((np.isnan(drawn) | (drawn >= statistic - 1e-9)).sum())
     return BootstrapLRT(
         smaller,
@@ -106,20 +97,35 @@ class _Side(NamedTuple):
             raise OptionError("bootstrap_lrt() is for models without prior_classes")
         request = candidate._request(training.formula)
         prepared = prepare(training.table, request, training.sample_weight)
-        fitted, _ = maximize_prepared(request, prepared)
+        fitted = uninterrupted(maximize_prepared(request, prepared)[0])
         quiet = replace(request.options, n_init=n_init, verbose=0)
         return cls(request._replace(options=quiet), prepared, fitted)
 
     def log_likelihood(self, draws: list[np.ndarray], rng: np.random.Generator, start: Any = None) -> float:
         request = self.request._replace(rng=rng, start=start)
         fitted, _ = maximize_prepared(request, with_draws(request, self.prepared, draws))
-        return fitted.solution.log_likelihood
+        return uninterrupted(fitted).solution.log_likelihood
 
 
 class _Warm(NamedTuple):
     """A fitted state where `start=` expects a fitted estimator."""
 
     fitted_: Fitted
+
+
+def _statistics(pair: list[_Side], count: int, rng: np.random.Generator, *, silent: bool) -> np.ndarray:
+    """Of `count` replicates, after an interrupt of those that are done."""
+    statistics: list[float] = []
+    with counting("bootstrap LRT", count, silent=silent) as advance:
+        try:
+            for _ in range(count):
+                statistics.append(_replicate(pair, rng))
+                advance()
+        except KeyboardInterrupt:
+            if not statistics:
+                raise
+            warn_of_interrupt("bootstrap_lrt()", len(statistics), count)
+    return np.array(statistics)
 
 
 def _replicate(pair: list[_Side], rng: np.random.Generator) -> float:

@@ -13,7 +13,7 @@ from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.state import Training, given_or_training
 from mixstat.exceptions import DataError, OptionError
 from mixstat.fit.precision import double
-from mixstat.fit.progress import counting
+from mixstat.fit.progress import counting, warn_of_interrupt
 from mixstat.inference.criteria import bic
 from mixstat.results.plots import paths as plots
 
@@ -94,12 +94,15 @@ def _fits(empty: Any, training: Training, penalties: np.ndarray) -> list[Any]:
     """One fit after the other; an interrupt keeps those done."""
     models, last = [], empty
     with counting("penalties", len(penalties), silent=not getattr(empty, "verbose", 1)) as advance:
-        for penalty in penalties:
-            last = clone(empty).set_params(gate_penalty=float(penalty), start=last)._fit_training(training)
-            models.append(last)
-            if last.fitted_.interrupted:
-                break
-            advance()
+        try:
+            for penalty in penalties:
+                last = clone(empty).set_params(gate_penalty=float(penalty), start=last)._fit_training(training)
+                models.append(last)
+                advance()
+        except KeyboardInterrupt:
+            if not models:
+                raise
+            warn_of_interrupt("penalty_path()", len(models), len(penalties))
     return models
 
 

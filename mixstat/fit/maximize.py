@@ -128,15 +128,23 @@ def _screen(model: Model, search: Search, rng: np.random.Generator) -> tuple[Sta
         search.bar,
         Order(search.problem, search.order.keep),
     )
-    small.begin_all(part, rng)
-    small.carry(options.carried(0))
-    found = [optimum.at.theta for optimum in small.optima] or [small.best().theta]
-    for theta in found:
-        at = search.problem.expect(theta)
-        search.candidates.append(Candidate("subset", at.theta, at.objective, at.log_likelihood, 0))
+    try:
+        small.begin_all(part, rng)
+        small.carry(options.carried(0))
+    except KeyboardInterrupt:
+        _hand_over([small.best().theta] if small.candidates else [], search)
+        raise
+    _hand_over([optimum.at.theta for optimum in small.optima] or [small.best().theta], search)
     if options.algorithm == "newton":
         search.carry(options.carry_large)
     return _screened_table(small, search)
+
+
+def _hand_over(found: list[np.ndarray], search: Search) -> None:
+    """What was found on a subset as candidates on all units."""
+    for theta in found:
+        at = search.problem.expect(theta)
+        search.candidates.append(Candidate("subset", at.theta, at.objective, at.log_likelihood, 0))
 
 
 def _screened_table(small: Search, search: Search) -> tuple[Start, ...]:

@@ -1,9 +1,11 @@
 """Progress bars that show only when work takes more than a second."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mixstat.exceptions import ConvergenceWarning
 from mixstat.fit.options import Options
 
 
@@ -44,3 +46,8 @@ def counting(what: str, total: int, *, silent: bool) -> Iterator[Callable[[], An
 
     with tqdm(total=total, desc=what, delay=1.0, leave=False, disable=silent) as bar:
         yield bar.update
+
+
+def warn_of_interrupt(what: str, done: int, total: int) -> None:
+    """A warning that the result of `what` rests on a part of the work."""
+    warnings.warn(f"{what} was interrupted: {done} of {total} are done", ConvergenceWarning, stacklevel=4)

@@ -5,15 +5,14 @@ so that nothing is lost far out. Arrays of responses are (..., row), numpy in an
 Reference: Dunn and Smyth (1996), Randomized quantile residuals, J. Computational and Graphical Statistics 5, 236-244.
 """
 
-from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-import jax
 import numpy as np
 from scipy.special import ndtri, ndtri_exp
 
 from mixstat.core.design import bucket
 from mixstat.core.family import Family, Tails
+from mixstat.core.kernel import kernel
 from mixstat.fit.precision import double
 from mixstat.inference.ordered_floats import LARGEST, smallest
 
@@ -98,8 +97,8 @@ def _log_density(family: Family, eta: np.ndarray, data: np.ndarray) -> np.ndarra
     return np.asarray(_compiled_log_density(family, eta, data))
 
 
-@partial(jax.jit, static_argnums=0)
-def _compiled_log_density(family: Family, eta: jax.Array, data: jax.Array) -> jax.Array:
+@kernel
+def _compiled_log_density(family: Family, eta: Any, data: Any) -> Any:
     return family.log_density(tuple(eta), data)
 
 

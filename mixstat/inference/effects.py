@@ -18,6 +18,7 @@ import numpy as np
 
 from mixstat.core.design import Data, Design, Layout
 from mixstat.core.expert import to_rows
+from mixstat.core.kernel import kernel
 from mixstat.core.mixture import Mixture, expert_means, gate_log_probability, posterior
 from mixstat.core.reduce import take_block
 from mixstat.fit.precision import double
@@ -173,7 +174,7 @@ def _parts(rows: Rows, layout: Layout) -> Iterator[tuple[int, Part]]:
         yield block, Part(one, cut[1], covariate[block], seen[block], rows.constants, own, rows.weights)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(kernel, specs=2)
 def _row_kernel(mixture: Mixture, query: Query, phi: Array, basis: Array, part: Part) -> tuple[Array, Array]:
     """(output, row), and its derivatives (theta, output, row)."""
 
@@ -187,13 +188,13 @@ def _row_kernel(mixture: Mixture, query: Query, phi: Array, basis: Array, part: 
     return value, jax.vmap(push)(jnp.eye(basis.shape[1]))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(kernel, specs=2)
 def _value_kernel(mixture: Mixture, query: Query, phi: Array, part: Part) -> Array:
     """(output, row)."""
     return _sides(mixture, query, phi, part)[0]
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(kernel, specs=2)
 def _average_kernel(
     mixture: Mixture, query: Query, phi: Array, basis: Array, part: Part, inside: Array
 ) -> tuple[Array, Array]:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mixstat.core.kernel import kernel
 from mixstat.core.mixture import Mixture
 from mixstat.inference.posterior import Target, log_density
 
@@ -70,7 +71,7 @@ class Schedule(NamedTuple):
     acceptance: float
 
 
-@partial(jax.jit, static_argnums=0)
+@kernel
 def begin(mixture: Mixture, target: Target, key: Array, z: Array) -> Chain:
     """A chain at z."""
     import blackjax
@@ -94,7 +95,7 @@ def adapt(step: StepSize, acceptance: Array, wanted: Array) -> StepSize:
     return StepSize(log, rate * log + (1 - rate) * step.average, error, count, step.anchor)
 
 
-@partial(jax.jit, static_argnums=0)
+@kernel
 def advance(
     mixture: Mixture, target: Target, chain: Chain, count: Array, adapting: Array, wanted: Array
 ) -> tuple[Chain, Record]:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixstat.core.design import Design
+from mixstat.core.kernel import kernel
 from mixstat.core.mixture import Mixture, block_posterior
 from mixstat.core.reduce import each, reduce
 from mixstat.fit.linear_algebra import unit_diagonal
@@ -91,7 +92,7 @@ def log_density(mixture: Mixture, target: Target, z: Array) -> Array:
     return _log_likelihood(mixture, phi, target.design) + prior
 
 
-@partial(jax.jit, static_argnums=0)
+@kernel
 def _value_and_gradient(mixture: Mixture, target: Target, z: Array) -> tuple[Array, Array]:
     return jax.value_and_grad(log_density, argnums=2)(mixture, target, z)
 
@@ -104,7 +105,7 @@ def log_posterior(problem: Problem, prior: Prior, theta: np.ndarray) -> tuple[fl
     return float(value), np.asarray(gradient)
 
 
-@partial(jax.jit, static_argnums=0)
+@kernel
 def _unit_log_density(mixture: Mixture, phi: Array, design: Design) -> Array:
     return each(lambda block: block_posterior(mixture, phi, block).log_marginal, design)
 

@@ -188,10 +188,13 @@ def test_an_interrupt_keeps_complete_rounds(monkeypatch):
 
 def test_nothing_compiles_anew():
     """Other sizes of the sample within a bucket, chains, draws, warm-ups, priors: one program."""
-    _short(two_lines(300))
-    compiled = nuts.advance._cache_size()
+    model = two_lines(300)
+    _short(model)
+    program = nuts.advance.compiled(model.fitted_.assembled.mixture)
+    compiled = program._cache_size()
     _short(two_lines(330), 31, 3, warmup=55, priors={"slope": 1.0}, target_acceptance=0.9)
-    assert nuts.advance._cache_size() == compiled
+    assert compiled
+    assert program._cache_size() == compiled
 
 
 @pytest.mark.parametrize("warmup", [20, 60, 149, 150, 500, 1000, 1234])

@@ -95,6 +95,13 @@ class Fitted(NamedTuple):
         return atoms_of(self.extras)
 
 
+def uninterrupted(fitted: Fitted) -> Fitted:
+    """A fit that came to its end; the interrupt that cut it short is passed on."""
+    if fitted.interrupted:
+        raise KeyboardInterrupt
+    return fitted
+
+
 def atoms_of(extras: tuple[Extra, ...]) -> tuple[float, ...]:
     """Values of the point masses among extra blocks."""
     return tuple(atom for atom in (extra.atom() for extra in extras) if atom is not None)
