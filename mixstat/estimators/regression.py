@@ -23,9 +23,11 @@ class Regression(MixtureEstimator):
     family : str or Family
         Name of a distribution: see `mixstat.families.FAMILIES`.
     shared : str or sequence of str
-        Location terms or parameters common to all experts of a mixture, `"a + b"` or a list; no effect alone.
+        Location terms (`"g"`), columns of them (`"g[T.b]"`) or parameters common to all experts of a mixture, `"a + b"`
+        or a list; no effect alone.
     fixed : mapping, optional
-        Coefficients held fixed: a location term (`{"x": 0.5}`) or a parameter's natural value (`{"sigma": 1.0}`).
+        Coefficients held fixed: of a location term (`{"x": 0.5}`), or a parameter's natural value (`{"sigma": 1.0}`),
+        which then has no formula.
     unit, cluster : str, optional
         Column of the unit that rows belong to; column of clusters of units for `covariance("cluster")`.
     penalty, l1_ratio : float

@@ -45,6 +45,23 @@ def label(term: Term) -> str:
     return ":".join(factor.text for factor in term) or "1"
 
 
+def spelled(names: str) -> tuple[str, ...]:
+    """The labels that tables give to the terms of "a + b:c"; a part that is no formula stands for itself."""
+    try:
+        right = parse_right(f"~ 0 + {names}")
+    except FormulaError:
+        parts = [part.strip() for part in names.split("+") if part.strip()]
+        return tuple(parts) if len(parts) < 2 else tuple(name for part in parts for name in spelled(part))
+    if right.offsets:
+        return (names,)
+    return tuple(label(term) if term else "Intercept" for term in right.terms)
+
+
+def whatever_order(label: str) -> tuple[str, ...]:
+    """What the labels of an interaction have in common, however its factors are ordered."""
+    return tuple(sorted(label.split(":")))
+
+
 @dataclass(frozen=True)
 class Right:
     """The right side: terms by degree (the intercept is the empty term) and the factors inside offset(...)."""

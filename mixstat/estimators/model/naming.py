@@ -1,6 +1,6 @@
 """Naming: the label of every coefficient, and which are shared by experts, fixed or penalised."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from mixstat.estimators.model.plan import GATE, OutcomePlan, Plan
 from mixstat.estimators.model.slots import Slot, Stacks
 from mixstat.exceptions import FormulaError, OptionError
 from mixstat.fit.ties import TieMap, Ties
+from mixstat.formula.grammar import whatever_order
 from mixstat.results.labels import Label
 
 
@@ -70,7 +71,7 @@ def _of_slot(
             name, term = columns.by_place[place], _term_name(columns.terms[place])
             if parameter.term and place == 0:
                 name = term = parameter.term
-            shared = not alone and _is_shared(slot.plan, parameter, term)
+            shared = not alone and _is_shared(slot.plan, parameter, {term, name})
             label = Label(0 if shared else expert, shown, name, links.get(index) or parameter.link)
             slope = parameter.location and place != 0
             yield Coefficient(
@@ -111,7 +112,7 @@ def _check_names(slots: Sequence[Slot], columns: Columns) -> None:
 
 def _require_known(option: str, names: Sequence[str], known: set[str]) -> None:
     for name in names:
-        if name not in known:
+        if not _wanted([name], known):
             raise FormulaError(f"{option}= names {name!r}; expected one of: {', '.join(sorted(known))}")
 
 
@@ -124,22 +125,30 @@ def _own_term(parameter: Parameter) -> set[str]:
     return {parameter.term} if parameter.term and parameter.name == "mean" else set()
 
 
-def _is_shared(plan: OutcomePlan, parameter: Parameter, term: str) -> bool:
-    named = ({parameter.key, parameter.name} | _own_term(parameter)) & set(plan.shared)
-    return parameter.common or bool(named) or (parameter.location and term in plan.shared)
+def _wanted(names: Iterable[str], candidates: Iterable[str]) -> str | None:
+    """The first of the user's names that is one of the candidates, whatever the order of an interaction's factors."""
+    keys = {whatever_order(candidate) for candidate in candidates}
+    return next((name for name in names if whatever_order(name) in keys), None)
+
+
+def _is_shared(plan: OutcomePlan, parameter: Parameter, column: set[str]) -> bool:
+    """Named by its parameter or, in the location, by what its column is called (its term's name, its own)."""
+    called = {parameter.key, parameter.name} | _own_term(parameter) | (column if parameter.location else set())
+    return parameter.common or _wanted(plan.shared, called) is not None
 
 
 def _fixed_value(plan: OutcomePlan, parameter: Parameter, term: str, name: str, dropped: set[str]) -> float | None:
     """The value of a fixed coefficient: a parameter's natural value on its link, or a location term's coefficient."""
     if f"{plan.formula_key(parameter)}:{name}" in dropped:
         return 0.0
-    if parameter.location:
-        wanted = next((w for w in (name, term) if w in plan.fixed), None)
+    called = {name, term} if parameter.location else {parameter.name, parameter.key}
+    wanted = _wanted(plan.fixed, called)
+    if wanted is None or parameter.location:
         return None if wanted is None else plan.fixed[wanted]
-    wanted = next((w for w in (parameter.name, parameter.key) if w in plan.fixed), None)
-    if wanted is None:
-        return None
-    return _on_link(parameter, plan.fixed[wanted], wanted) if name == "Intercept" else 0.0
+    if name != "Intercept":
+        formula = plan.parts.get(parameter.key, "")
+        raise OptionError(f"fixed= holds {wanted!r}, which has a formula of its own, {formula!r}; drop one of them")
+    return _on_link(parameter, plan.fixed[wanted], wanted)
 
 
 def _on_link(parameter: Parameter, value: float, wanted: str) -> float:

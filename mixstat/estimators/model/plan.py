@@ -13,6 +13,7 @@ from mixstat.estimators.model.checks import number
 from mixstat.exceptions import FormulaError, OptionError
 from mixstat.families import get_family
 from mixstat.formula import split_gate
+from mixstat.formula.grammar import spelled, whatever_order
 
 if TYPE_CHECKING:
     from mixstat.estimators.regression import Regression
@@ -121,20 +122,27 @@ def plan_outcome(key: str, expert: "Regression", formula: str) -> OutcomePlan:
 
 
 def shared_names(shared: Any) -> tuple[str, ...]:
-    """Names from "a + b" or a list."""
-    names = shared.split("+") if isinstance(shared, str) else shared or ()
+    """Names from "a + b" or a list, spelled as in tables."""
+    names = [shared] if isinstance(shared, str) else shared or ()
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise OptionError(f"shared must be names such as 'x + sigma' or ['x', 'sigma'], got {shared!r}")
-    return tuple(name.strip() for name in names if name.strip())
+    return tuple(dict.fromkeys(name for given in names if given.strip() for name in spelled(given)))
 
 
 def fixed_values(fixed: Any) -> dict[str, float]:
-    """Values by name."""
+    """Values by name, spelled as in tables."""
     if fixed is None:
         return {}
     if not isinstance(fixed, Mapping) or not all(isinstance(name, str) for name in fixed):
         raise OptionError(f"fixed must be a dictionary such as {{'x': 0.5, 'sigma': 1.0}}, got {fixed!r}")
-    return {name: number(f"fixed[{name!r}]", value, low=-np.inf) for name, value in fixed.items()}
+    known = {}
+    for given, value in fixed.items():
+        names = spelled(given)
+        name = names[0] if len(names) == 1 else given
+        if whatever_order(name) in map(whatever_order, known):
+            raise OptionError(f"fixed holds {name!r} twice, the second time as {given!r}")
+        known[name] = number(f"fixed[{given!r}]", value, low=-np.inf)
+    return known
 
 
 def checked_family(family: Any) -> Family:
