@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from mixstat.estimators.methods.grids import rows_of
 from mixstat.estimators.methods.moments import is_survival
 from mixstat.estimators.methods.predictive import Observed, observe_distribution, predict_distribution
+from mixstat.estimators.methods.scene import restricted
 from mixstat.estimators.model.checks import level as checked
 from mixstat.estimators.model.random import generator
 from mixstat.exceptions import OptionError
@@ -72,11 +74,8 @@ class Distributing:
         of a unit share their class, so each is taken given the unit's earlier rows, in the order of X
         (`weights="sequential"`; Rosenblatt, 1952, Annals of Mathematical Statistics 23).
         """
-        if is_survival(self.fitted_):
-            return self.survival_residuals(self._new_table(X, y), "quantile", random_state=random_state)
-        rng = generator(random_state)
-        predictive, y = self._observed(X, y, response, "sequential")
-        return predictive.residual(y, rng.random(len(y)))
+        check_is_fitted(self, "fitted_")
+        return self._residuals(self._new_table(X, y), random_state, response)  # type: ignore[attr-defined]
 
     def scores(self, X: Any, y: Any = None, *, response: str | None = None) -> pd.DataFrame:
         """Proper scores of every row, lower is better: log_score (-log f(y)) and crps (on the response's scale).
@@ -90,18 +89,28 @@ class Distributing:
         return pd.DataFrame({"log_score": -predictive.log_density(y), "crps": crps(predictive, y)})
 
     def plot_qq(
-        self, X: Any, y: Any = None, *, random_state: Any = None, response: str | None = None, ax: Any = None
+        self, X: Any = None, y: Any = None, *, random_state: Any = None, response: str | None = None, ax: Any = None
     ) -> Any:
-        """Normal quantile plot of the quantile residuals, with a pointwise envelope."""
-        residuals = self.quantile_residuals(X, y, random_state=random_state, response=response)
-        return residual_plots.qq_plot(residuals, ax=ax)
+        """Normal quantile plot of the quantile residuals of X (None: of the fit), with a pointwise envelope."""
+        return residual_plots.qq_plot(self._residuals_of(X, y, random_state, response), ax=ax)
 
     def plot_worm(
-        self, X: Any, y: Any = None, *, random_state: Any = None, response: str | None = None, ax: Any = None
+        self, X: Any = None, y: Any = None, *, random_state: Any = None, response: str | None = None, ax: Any = None
     ) -> Any:
-        """Worm plot of the quantile residuals: the quantile plot less its diagonal."""
-        residuals = self.quantile_residuals(X, y, random_state=random_state, response=response)
-        return residual_plots.worm_plot(residuals, ax=ax)
+        """Worm plot of the quantile residuals of X (None: of the fit): the quantile plot less its diagonal."""
+        return residual_plots.worm_plot(self._residuals_of(X, y, random_state, response), ax=ax)
+
+    def _residuals_of(self, X: Any, y: Any, random_state: Any, response: str | None) -> np.ndarray:
+        """Quantile residuals of new rows, or of the rows of the fit."""
+        check_is_fitted(self, "fitted_")
+        return self._residuals(restricted(*rows_of(self, X, y)), random_state, response)
+
+    def _residuals(self, table: Any, random_state: Any, response: str | None) -> np.ndarray:
+        if is_survival(self.fitted_):
+            return self.survival_residuals(table, "quantile", random_state=random_state)
+        rng = generator(random_state)
+        predictive, y = observe_distribution(self.fitted_, table, response, "sequential")
+        return predictive.residual(y, rng.random(len(y)))
 
     def _predictive(self, X: Any, response: str | None) -> Predictive:
         check_is_fitted(self, "fitted_")

@@ -16,6 +16,7 @@ from mixstat.estimators.methods.over_time import (
     known_times,
     profiles,
     require_growth,
+    sums_over_time,
 )
 from mixstat.estimators.methods.scene import constants_of, places_of, require_gate, restricted
 from mixstat.estimators.methods.subjects import averaged, subject_means, subjects_of
@@ -96,14 +97,30 @@ class Growing:
 
 
 def average_trajectories(
-    model: Any, X: Any, times: np.ndarray, level: float, by: str = "class", covariance: str = "information"
+    model: Any,
+    X: Any,
+    times: np.ndarray,
+    level: float,
+    by: str = "class",
+    covariance: str = "information",
+    responsibility: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Trajectories averaged over the subjects of X, or of the fit with their weights."""
+    """Trajectories averaged over the subjects of X, or of the fit with their weights; `responsibility` (subject, class)
+    if it is known."""
     table = restricted(*rows_of(model, X, None))
-    subjects = profiles(model.fitted_, table)
+    subjects = profiles(model.fitted_, table, gate=by == "overall")
     weight = model.fitted_.sample.weight if X is None else np.ones(subjects.size)
-    average = _average if by == "class" else _overall
-    return _with_intervals(average(model, table, subjects, weight, times, _estimate(model, covariance)), level)
+    at = _estimate(model, covariance)
+    if by == "overall":
+        return _with_intervals(_overall(model, subjects, weight, times, at), level)
+    if responsibility is None:
+        responsibility = responsibilities_of(model.fitted_, table)
+    return _with_intervals(_average(model, subjects, responsibility * weight[:, None], times, at), level)
+
+
+def responsibilities_of(fitted: "Fitted", table: Any) -> np.ndarray:
+    """(subject, class)."""
+    return new_data.posterior(fitted, new_data.with_response(fitted, table)).responsibility
 
 
 def _with_intervals(table: pd.DataFrame, level: float) -> pd.DataFrame:
@@ -148,14 +165,13 @@ def _profiled(model: Any, X: Any, times: np.ndarray, by: str, at: Estimate) -> p
     return keys.assign(mean=long(effects.estimate), std_error=long(effects.std_error))
 
 
-def _average(
-    model: Any, table: Any, subjects: Profiles, weight: np.ndarray, times: np.ndarray, at: Estimate
-) -> pd.DataFrame:
-    """Each class at its own average of the design: of rows (class, time) the class's own mean is kept."""
-    responsibility = new_data.posterior(model.fitted_, new_data.with_response(model.fitted_, table)).responsibility
-    share = responsibility * weight[:, None]
-    share = share / share.sum(axis=0)
-    data = data_over_time(model.fitted_, subjects.frame, times, lambda values: subjects.average(values) @ share)
+def _average(model: Any, subjects: Profiles, share: np.ndarray, times: np.ndarray, at: Estimate) -> pd.DataFrame:
+    """Each class at its own average of the design: of rows (class, time) the class's own mean is kept.
+
+    `share` (subject, class) says how much a subject counts.
+    """
+    rows = (share / share.sum(axis=0))[subjects.code] / np.bincount(subjects.code)[subjects.code, None]
+    data = sums_over_time(model.fitted_, subjects.frame, times, rows)
     effects = _effects(model, data, "class", at)
     classes = np.arange(share.shape[1])
     own = classes[:, None], np.arange(len(times)) * len(classes) + classes[:, None]
@@ -163,15 +179,18 @@ def _average(
     return pd.DataFrame({**keys, "mean": effects.estimate[own].ravel(), "std_error": effects.std_error[own].ravel()})
 
 
-def _overall(
-    model: Any, table: Any, subjects: Profiles, weight: np.ndarray, times: np.ndarray, at: Estimate
-) -> pd.DataFrame:
-    """The average of subjects' means under the gate."""
-    data = data_over_time(model.fitted_, subjects.frame, times, subjects.average)
-    code, share = np.repeat(np.arange(len(times)), subjects.size), np.tile(weight / weight.sum(), len(times))
-    mixture = model.fitted_.assembled.mixture
-    found = average_effects(mixture, _query(model, "overall"), at, _rows(model, data), code, share)
-    return pd.DataFrame({"time": times, "mean": found.estimate[0], "std_error": found.std_error[0]})
+def _overall(model: Any, subjects: Profiles, weight: np.ndarray, times: np.ndarray, at: Estimate) -> pd.DataFrame:
+    """The average of subjects' means under the gate, a time after the other."""
+    mixture, everybody = model.fitted_.assembled.mixture, np.zeros(subjects.size, dtype=np.int64)
+
+    def at_time(time: float) -> tuple[float, float]:
+        data = data_over_time(model.fitted_, subjects.frame, np.array([time]), subjects.average)
+        query, share = _query(model, "overall"), weight / weight.sum()
+        found = average_effects(mixture, query, at, _rows(model, data), everybody, share)
+        return float(found.estimate[0, 0]), float(found.std_error[0, 0])
+
+    mean, error = zip(*map(at_time, times), strict=True)
+    return pd.DataFrame({"time": times, "mean": mean, "std_error": error})
 
 
 def predicted_over_time(model: Any, X: Any, times: Any, kind: str) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Growth plots: trajectories of classes, subjects and covariate profiles, knots, and fit over time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -8,12 +8,11 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from mixstat.estimators.methods.grids import rows_of
-from mixstat.estimators.methods.growing import average_trajectories
+from mixstat.estimators.methods.growing import average_trajectories, responsibilities_of
 from mixstat.estimators.methods.over_time import checked_times, growth_families, require_growth, time_column, time_label
 from mixstat.estimators.methods.plotting import names_of
 from mixstat.estimators.methods.scene import restricted
 from mixstat.estimators.methods.subjects import (
-    Subjects,
     expert_means_at,
     observed_values,
     subject_class_means,
@@ -21,26 +20,45 @@ from mixstat.estimators.methods.subjects import (
 )
 from mixstat.estimators.model import new_data
 from mixstat.estimators.model.checks import boolean, choice
+from mixstat.estimators.model.units import number_units
 from mixstat.exceptions import DataError
 from mixstat.formula.frame import Table
 from mixstat.results import plots
 
 if TYPE_CHECKING:
-    from mixstat.core.design import Data
     from mixstat.estimators.model.state import Fitted
 
 KINDS = ("subject", "class")
+DRAWN = 2_000
+"""Subjects that are drawn one by one."""
+BATCH = 5_000
+"""Subjects whose rows are looked at together."""
+
+
+class _Some(NamedTuple):
+    """Rows of some subjects, their responsibilities (subject, class) if known, and what to say of the others."""
+
+    table: Any
+    share: np.ndarray | None
+    remark: str
 
 
 class _Seen(NamedTuple):
-    """Observed rows of a table: time, response and subject of each, their design, and the subjects."""
+    """Observed rows: time, response and subject of each (row,), and where they stand in the table."""
 
     times: np.ndarray
     values: np.ndarray
     code: np.ndarray
-    data: "Data"
-    subjects: Subjects
-    units: np.ndarray
+    rows: np.ndarray
+
+
+class _Explained(NamedTuple):
+    """Observed rows: times and values (row,), responsibilities and means of the classes (class, row)."""
+
+    times: np.ndarray
+    values: np.ndarray
+    share: np.ndarray
+    means: np.ndarray
 
 
 class GrowthPlotting:
@@ -62,16 +80,19 @@ class GrowthPlotting:
 
         X : the subjects, a table as in `fit`; None for those of the fit. Means are at their covariates, averaged by
             class as in `trajectories`.
-        data : whether to draw subjects, fainter the less sure their class is. level : None draws no bands.
+        data : whether to draw subjects, fainter the less sure their class is; of more than 2000 a random sample is, and
+            the plot says so. level : None draws no bands.
         """
         check_is_fitted(self, "fitted_")
         require_growth(self.fitted_, "plot_trajectories()")
-        seen = _observed(self, X)
-        grid = _with_knots(self, seen.times) if times is None else _distinct(self.fitted_, times)
-        table = average_trajectories(self, X, grid, 0.95 if level is None else level)
-        grid, band = _band(table, level)
-        strands = _strands(seen) if boolean("data", data) else None
-        named = _with_shares(names_of(self.fitted_, names), seen.subjects.responsibility)
+        fitted, rows = self.fitted_, restricted(*rows_of(self, X, None))
+        grid = _with_knots(self, _times_in(fitted, rows)) if times is None else _distinct(fitted, times)
+        share = responsibilities_of(fitted, rows)
+        grid, band = _band(
+            average_trajectories(self, X, grid, 0.95 if level is None else level, responsibility=share), level
+        )
+        strands = _strands(fitted, _some_of(fitted, rows, share)) if boolean("data", data) else None
+        named = _with_shares(names_of(fitted, names), share)
         ax = plots.trajectories(grid, band, ax=ax, strands=strands, names=named)
         return _label(self.fitted_, ax)
 
@@ -134,11 +155,11 @@ class GrowthPlotting:
         """
         check_is_fitted(self, "fitted_")
         require_growth(self.fitted_, "plot_observed()")
-        seen = _observed(self, data)
-        means = _row_means(self.fitted_, seen, choice("kind", kind, KINDS))
-        share = seen.subjects.responsibility[seen.code].T
-        found = plots.bin_times(seen.times, bins)
-        observed, predicted = (plots.bin_means(values, share, found) for values in (seen.values, means))
+        rows = restricted(*rows_of(self, data, None))
+        parts = [_explained(self.fitted_, part, choice("kind", kind, KINDS)) for part in _batches(self.fitted_, rows)]
+        times, values, share, means = (np.concatenate(leaf, axis=-1) for leaf in zip(*parts, strict=True))
+        found = plots.bin_times(times, bins)
+        observed, predicted = (plots.bin_means(each, share, found) for each in (values, means))
         named = names_of(self.fitted_, names)
         ax = plots.observed_means(observed, predicted, found.centre, ax=ax, names=named)
         return _label(self.fitted_, ax)
@@ -149,15 +170,16 @@ class GrowthPlotting:
         """Residuals over time, classes averaged with responsibilities. Means that bend away from 0 or a changing spread
         tell of a wrong curve or residual structure.
 
-        kind : "subject" takes off what is known of the subject; "class" the class's mean alone.
+        kind : "subject" takes off what is known of the subject; "class" the class's mean alone. Of more than 2000
+        subjects a random sample is drawn, and the plot says so.
         """
         check_is_fitted(self, "fitted_")
         require_growth(self.fitted_, "plot_residuals_by_time()")
-        seen = _observed(self, data)
-        means = _row_means(self.fitted_, seen, choice("kind", kind, KINDS))
-        share = seen.subjects.responsibility[seen.code]
-        residual = seen.values - np.einsum("kn,nk->n", means, share)
-        ax = plots.residuals_by_time(seen.times, residual, share, ax=ax, names=names_of(self.fitted_, names))
+        some = _some_of(self.fitted_, restricted(*rows_of(self, data, None)))
+        seen = _explained(self.fitted_, some.table, choice("kind", kind, KINDS))
+        residual = seen.values - (seen.means * seen.share).sum(axis=0)
+        named = names_of(self.fitted_, names)
+        ax = plots.residuals_by_time(seen.times, residual, seen.share.T, ax=ax, names=named, remark=some.remark)
         ax.set(xlabel=plots.plain(time_column(self.fitted_)), ylabel="Residual")
         return ax
 
@@ -175,37 +197,70 @@ def _with_knots(model: Any, known: np.ndarray) -> np.ndarray:
     return times if any(f.levels for f in growth_families(model.fitted_)) else np.union1d(times, inside)
 
 
-def _observed(model: Any, data: Any) -> _Seen:
-    fitted = model.fitted_
-    table = restricted(*rows_of(model, data, None))
-    new = new_data.with_response(fitted, table)
+def _codes(fitted: "Fitted", table: Any) -> np.ndarray:
+    """(row,) the number of the row's subject."""
+    return number_units(Table(table).raw(str(fitted.unit_name))[0])[0]
+
+
+def _some_of(fitted: "Fitted", table: Any, share: np.ndarray | None = None) -> _Some:
+    """At most `DRAWN` subjects, chosen at random but always the same."""
+    code = _codes(fitted, table)
+    count = int(code.max(initial=-1)) + 1
+    if count <= DRAWN:
+        return _Some(table, share, "")
+    chosen = np.sort(np.random.default_rng(0).permutation(count)[:DRAWN])
+    some = restricted(table, np.flatnonzero(np.isin(code, chosen)))
+    return _Some(some, None if share is None else share[chosen], f"{DRAWN:,} of {count:,} subjects are drawn")
+
+
+def _batches(fitted: "Fitted", table: Any) -> Iterator[Any]:
+    """The rows of `BATCH` subjects at a time."""
+    code = _codes(fitted, table)
+    for first in range(0, int(code.max(initial=-1)) + 1, BATCH):
+        yield restricted(table, np.flatnonzero((code >= first) & (code < first + BATCH)))
+
+
+def _times_in(fitted: "Fitted", table: Any) -> np.ndarray:
+    """Finite times of rows."""
+    times = Table(table).column(time_column(fitted)).numbers()
+    return times[np.isfinite(times)]
+
+
+def _seen_in(fitted: "Fitted", new: Any, table: Any) -> _Seen:
+    """The rows whose response is there."""
     values = observed_values(fitted, new)
     seen = np.isfinite(values)
-    times = Table(table).column(time_column(fitted)).numbers()
-    assert new.unit is not None
-    rows = new_data.read(fitted, table, response=False, by_unit=False).data.take(np.flatnonzero(seen))
-    return _Seen(times[seen], values[seen], new.unit[seen], rows, subjects_of(fitted, new), new.unit)
+    if not seen.any():
+        raise DataError("no row has a response: there is nothing to plot")
+    return _Seen(_times_in(fitted, table)[seen], values[seen], new.unit[seen], np.flatnonzero(seen))
 
 
-def _row_means(fitted: "Fitted", seen: _Seen, kind: str) -> np.ndarray:
-    """(class, row)."""
+def _explained(fitted: "Fitted", table: Any, kind: str) -> _Explained:
+    """Observed rows with what the model says of them."""
+    new = new_data.with_response(fitted, table)
+    seen = _seen_in(fitted, new, table)
+    rows = new_data.read(fitted, table, response=False, by_unit=False).data.take(seen.rows)
+    subjects = subjects_of(fitted, new)
     if kind == "subject":
-        found = subject_class_means(fitted, seen.subjects, seen.data, seen.code)
-        return np.stack([each.mean[0] for each in found])
-    return expert_means_at(fitted, seen.data)
+        means = np.stack([each.mean[0] for each in subject_class_means(fitted, subjects, rows, seen.code)])
+    else:
+        means = expert_means_at(fitted, rows)
+    return _Explained(seen.times, seen.values, subjects.responsibility[seen.code].T, means)
 
 
-def _strands(seen: _Seen) -> plots.Strands:
+def _strands(fitted: "Fitted", some: _Some) -> plots.Strands:
+    assert some.share is not None
+    seen = _seen_in(fitted, new_data.with_response(fitted, some.table), some.table)
     order = np.lexsort((seen.times, seen.code))
     code = seen.code[order]
     cuts = np.flatnonzero(np.diff(code)) + 1
-    whose = code[np.concatenate([[0], cuts])]
-    responsibility = seen.subjects.responsibility[whose]
+    responsibility = some.share[code[np.concatenate([[0], cuts])]]
     return plots.Strands(
         np.split(seen.times[order], cuts),
         np.split(seen.values[order], cuts),
         responsibility.argmax(axis=1),
         responsibility.max(axis=1),
+        some.remark,
     )
 
 

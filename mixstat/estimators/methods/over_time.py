@@ -1,6 +1,7 @@
 """Over time: the rows of a growth model with their time column set to given times, and averages of such rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from mixstat.estimators.methods.settings import data_of, replaced
 from mixstat.estimators.model.occasions import TIME
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.state import training_of
-from mixstat.estimators.model.units import number_units
+from mixstat.estimators.model.units import first_rows, number_units
 from mixstat.exceptions import DataError, OptionError
 from mixstat.families.growth import Growth
 from mixstat.formula.frame import Table
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 POINTS = 51
 """Times of a curve where none are given."""
+PART = 20_000
+"""Rows of a table that are read at once."""
 
 Average = Callable[[np.ndarray], np.ndarray]
 """(..., row) -> (..., group)."""
@@ -153,17 +156,64 @@ def data_over_time(fitted: "Fitted", frame: pd.DataFrame, times: np.ndarray, ave
 
     What formulas make of covariates is averaged, not the covariates: shares of a category, means of a product.
     """
-    name = time_column(fitted)
-    parts = [data_of(fitted, replaced(frame, name, float(time))) for time in times]
-    columns = np.concatenate([average(part.columns) for part in parts], axis=-1)
-    rows = columns.shape[-1]
-    responses = [[average(response) for response in part.responses] for part in parts]
-    joined = tuple(np.concatenate(alike, axis=-1) for alike in zip(*responses, strict=True))
-    first = parts[0]
+    return _joined([_averaged(_at(fitted, frame, time), average) for time in times])
+
+
+def sums_over_time(fitted: "Fitted", frame: pd.DataFrame, times: np.ndarray, weight: np.ndarray) -> Data:
+    """`data_over_time` of few groups, each the sum over rows with its `weight` (row, group), as classes see the rows.
+
+    Rows of equal covariates are one, and rows are read in parts: memory does not grow with times.
+    """
+    frame, weight = _distinct(fitted, frame, weight)
+
+    def summed(time: float) -> Data:
+        parts = [slice(first, first + PART) for first in range(0, len(frame), PART)]
+        found = [_averaged(_at(fitted, frame.iloc[part], time), lambda v, w=weight[part]: v @ w) for part in parts]
+        return reduce(_plus, found)
+
+    return _joined([summed(time) for time in times])
+
+
+def _distinct(fitted: "Fitted", frame: pd.DataFrame, weight: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    """A row for all that are equal in what matters, with their weights together."""
+    time = time_column(fitted)
+    names = [name for name in frame if name != time and not _only_in_gate(fitted, name)]
+    if not names:
+        return frame.iloc[:1], weight.sum(axis=0, keepdims=True)
+    code = frame.groupby(names, sort=False, observed=True).ngroup().to_numpy()
+    count = int(code.max()) + 1
+    together = np.stack([np.bincount(code, column, count) for column in weight.T], axis=1)
+    return frame.iloc[first_rows(code)], together
+
+
+def _at(fitted: "Fitted", frame: pd.DataFrame, time: float) -> Data:
+    return data_of(fitted, replaced(frame, time_column(fitted), float(time)))
+
+
+def _averaged(data: Data, average: Average) -> Data:
+    return data._replace(
+        columns=average(data.columns),
+        offsets=average(data.offsets),
+        responses=tuple(average(response) for response in data.responses),
+    )
+
+
+def _plus(one: Data, other: Data) -> Data:
+    return one._replace(
+        columns=one.columns + other.columns,
+        offsets=one.offsets + other.offsets,
+        responses=tuple(a + b for a, b in zip(one.responses, other.responses, strict=True)),
+    )
+
+
+def _joined(parts: Sequence[Data]) -> Data:
+    """The rows of all parts, nothing of which is observed."""
+    first, columns = parts[0], np.concatenate([part.columns for part in parts], axis=-1)
+    rows, responses = columns.shape[-1], zip(*(part.responses for part in parts), strict=True)
     return first._replace(
         columns=columns,
-        offsets=np.concatenate([average(part.offsets) for part in parts], axis=-1),
-        responses=joined,
+        offsets=np.concatenate([part.offsets for part in parts], axis=-1),
+        responses=tuple(np.concatenate(alike, axis=-1) for alike in responses),
         observed=tuple(None if seen is None else np.zeros((*seen.shape[:-1], rows)) for seen in first.observed),
         weight=np.ones(rows),
         prior=np.zeros((len(first.prior), rows)),

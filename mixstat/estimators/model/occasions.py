@@ -12,6 +12,7 @@ from mixstat.estimators.model.units import first_rows, require_constant
 from mixstat.exceptions import DataError, OptionError
 from mixstat.families.growth import Growth
 from mixstat.families.growth import Occasions as Fields
+from mixstat.families.growth.curve_checks import require_sound, require_times
 from mixstat.families.growth.curves import make_curve, time_label
 from mixstat.formula import Materialized, Matrix, Response
 
@@ -95,7 +96,10 @@ def bind(outcome: OutcomePlan, rows: Materialized, response: Response) -> Growth
     _require_numbers(response)
     matrices = {key: rows.matrices[outcome.part_key(key)] for key in outcome.occasions}
     times = np.unique(_times(outcome, rows))
-    return bound(outcome, {key: matrix.names for key, matrix in matrices.items()}, times)
+    family = bound(outcome, {key: matrix.names for key, matrix in matrices.items()}, times)
+    if family.curve is not None:
+        require_sound(family.curve, times)
+    return family
 
 
 def bound(outcome: OutcomePlan, columns: Mapping[str, Sequence[str]], times: np.ndarray) -> Growth:
@@ -194,6 +198,8 @@ def encode(outcome: OutcomePlan, family: Growth, gathered: Gathered, response: R
     seen = ~np.isnan(values)
     times = _times(outcome, rows)
     _require_positive(family, times[seen], rows.kept[seen])
+    if family.curve is not None:
+        require_times(family.curve, times)
     columns = np.array([_column(outcome, family, rows, name, times) for name in family.columns]).reshape(-1, count)
     fields = Fields(
         grid.spread(np.where(seen, values, 0.0)),
@@ -223,7 +229,8 @@ def _column(outcome: OutcomePlan, family: Growth, rows: Materialized, name: str,
     levels = np.array(family.levels)
     unknown = ~np.isin(times, levels)
     if unknown.any():
-        raise DataError(f"time {times[unknown][0]:g} was not seen in fit, where residual='occasion' met {list(levels)}")
+        met = ", ".join(map(time_label, family.levels))
+        raise DataError(f"time {times[unknown][0]:g} was not seen in fit, where residual='occasion' met {met}")
     return (times == float(name)).astype(float)
 
 

@@ -7,6 +7,7 @@ for the others (Preacher and Hancock, 2015, Psychological Methods 20; Liu and Pe
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from itertools import combinations
 from typing import Any
 
@@ -29,7 +30,7 @@ class Curve:
     `function(t, *coefficients)` is the mean; t is (occasion, subject), each coefficient (subject,). `candidates(times)`
     gives rough values of the nonlinear coefficients to start from, (candidate, nonlinear), given all observed times.
     `broken`: the curve is not smooth in its nonlinear coefficients (knots of lines). `times`: the common times that the
-    curve is made of, if any.
+    curve is made of, if any. `own`: a user wrote it, so that it is checked where it meets data.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Curve:
     candidates: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False, compare=False)
     broken: bool = False
     times: tuple[float, ...] = ()
+    own: bool = False
 
     @property
     def coefficients(self) -> tuple[str, ...]:
@@ -132,7 +134,8 @@ def _one_knot(times: np.ndarray) -> np.ndarray:
 
 
 def _two_knots(times: np.ndarray) -> np.ndarray:
-    return np.array(list(combinations(np.unique(np.quantile(times, np.linspace(0.15, 0.85, 8))), 2)))
+    knots = np.unique(np.quantile(times, np.linspace(0.15, 0.85, 8)))
+    return np.array(list(combinations(knots, 2))).reshape(-1, 2)
 
 
 def _rates(times: np.ndarray) -> np.ndarray:
@@ -155,7 +158,11 @@ CURVES = {
         "trilinear", _trilinear, ("intercept", "slope1", "slope2", "slope3"), ("knot1", "knot2"), _two_knots, True
     ),
 }
-"""Curves of a fixed form; `polynomial` and `latent_basis` are made by `make_curve`."""
+"""Curves of a fixed form."""
+MADE = ("polynomial", "latent_basis")
+"""Curves that `make_curve` makes."""
+RESERVED = ("mean", "gate", "effects", "random_covariance", "random_shape", "residual_variance", "residual_sd")
+"""Parameters of growth models that no coefficient can be called."""
 
 
 def make_curve(name: str, *, random: bool = False, degree: int = 2, times: Sequence[float] = ()) -> Curve:
@@ -184,7 +191,7 @@ def time_label(time: float) -> str:
 
 def known_curves() -> list[str]:
     """Names that a formula may call."""
-    return sorted([*CURVES, "polynomial", "latent_basis"])
+    return sorted([*CURVES, *MADE])
 
 
 def register_curve(
@@ -195,16 +202,39 @@ def register_curve(
     nonlinear: Sequence[str] = (),
     candidates: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> None:
-    """Make `name(time)` a growth curve.
+    """Make `name(time)` a growth curve, in the place of an earlier one of this name that was not the package's own.
 
-    `function(t, *coefficients)` is written in `jax.numpy`, linear in the coefficients named in `factors`;
-    `candidates(times)` gives starting values of the nonlinear ones, (candidate, nonlinear). Raises OptionError for a
-    name that is taken and for a curve without factors.
+    `function(t, *coefficients)` is written in `jax.numpy`, elementwise over t, linear in the coefficients named in
+    `factors`, of which there is at least one, and smooth in those named in `nonlinear`; `candidates(times)` gives
+    starting values of these, (candidate, nonlinear). What needs times (values at all of them, linearity, the shape of
+    the candidates) is checked in `fit`. Raises OptionError for anything else.
     """
-    if not name.isidentifier() or name in (*CURVES, "polynomial", "latent_basis"):
+    names = (*factors, *nonlinear)
+    if not name.isidentifier() or name in MADE or (name in CURVES and not CURVES[name].own):
         raise OptionError(f"{name!r} cannot name a growth curve: it is no identifier, or it is taken")
     if not factors:
         raise OptionError(f"curve {name!r} needs at least one growth factor that enters linearly")
+    wrong = [n for i, n in enumerate(names) if not n.isidentifier() or n in (*names[:i], *RESERVED)]
+    if wrong:
+        raise OptionError(
+            f"curve {name!r} cannot have a coefficient {wrong[0]!r}: names are identifiers, differ from each other, "
+            f"and are none of {', '.join(RESERVED)}"
+        )
     if nonlinear and candidates is None:
         raise OptionError(f"curve {name!r} has nonlinear coefficients: give candidates=, a function of the times")
-    CURVES[name] = Curve(name, function, tuple(factors), tuple(nonlinear), candidates)
+    if candidates is not None and not nonlinear:
+        raise OptionError(f"curve {name!r} has candidates= but names no nonlinear coefficient: give nonlinear=")
+    _require_arguments(name, function, names)
+    CURVES[name] = Curve(name, function, tuple(factors), tuple(nonlinear), candidates, own=True)
+
+
+def _require_arguments(name: str, function: Function, names: Sequence[str]) -> None:
+    try:
+        signature(function).bind("t", *names)
+    except TypeError as error:
+        raise OptionError(
+            f"the function of curve {name!r} is called with t and {len(names)} coefficients ({', '.join(names)}), "
+            f"which it does not take: {error}"
+        ) from None
+    except ValueError:
+        return

@@ -91,6 +91,7 @@ def residuals_by_time(
     *,
     ax: "Axes | None" = None,
     names: Sequence[str] | None = None,
+    remark: str = "",
 ) -> "Axes":
     """Residuals (row,) over time in the colours of their classes, with mean and standard deviation in bins of time."""
     ax = style.axes_or_new(ax)
@@ -111,6 +112,7 @@ def residuals_by_time(
         ax.plot(bins.centre, mean + sign * spread, color="black", linewidth=1.0, linestyle=(0, (2, 2)), label=label)
     for k in range(classes) if classes > 1 else ():
         ax.scatter([], [], 22, c=hues[k], label=named[k])
+    style.remark(ax, remark)
     style.legend(ax, least=1)
     style.tidy_up(ax)
     return ax

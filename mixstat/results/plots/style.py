@@ -109,6 +109,14 @@ def legend(ax: "Axes", *, least: int = 2, title: str | None = None) -> None:
     ax.legend(handles, labels, frameon=False, fontsize="small", title=title, title_fontsize="small", **place)
 
 
+def remark(ax: "Axes", text: str) -> None:
+    """A sentence in the lower right corner, if there is one to say."""
+    if text:
+        ax.text(
+            0.995, 0.01, plain(text), transform=ax.transAxes, ha="right", va="bottom", fontsize="x-small", color=DARK
+        )
+
+
 def to_png(figure: "Figure", dots_per_inch: int = 160) -> bytes:
     """The figure as PNG, drawn without a display."""
     from io import BytesIO

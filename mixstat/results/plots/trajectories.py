@@ -23,12 +23,16 @@ class Band(NamedTuple):
 
 
 class Strands(NamedTuple):
-    """Subjects: times and values of each (in the order of time), their class (0, 1, ...) and its responsibility."""
+    """Subjects: times and values of each (in the order of time), their class (0, 1, ...) and its responsibility.
+
+    `remark` says how many are not drawn.
+    """
 
     times: Sequence[np.ndarray]
     values: Sequence[np.ndarray]
     modal: np.ndarray
     certainty: np.ndarray
+    remark: str = ""
 
 
 def trajectories(
@@ -68,6 +72,7 @@ def _strands(ax: "Axes", strands: Strands) -> None:
     ]
     drawn = LineCollection(segments, colors=shades, linewidths=0.7, zorder=1, rasterized=len(segments) > 500)
     ax.add_collection(drawn)
+    style.remark(ax, strands.remark)
 
 
 def profiles(
