@@ -10,7 +10,7 @@ from mixstat.estimators.extras import Extra
 from mixstat.estimators.growth import GrowthCurve
 from mixstat.estimators.joint import Joint
 from mixstat.estimators.model.checks import choice, column_name, integer, number, verbosity
-from mixstat.estimators.model.plan import Plan, split_gates
+from mixstat.estimators.model.plan import OutcomePlan, Plan, split_gates
 from mixstat.estimators.regression import Regression
 from mixstat.estimators.survival import SurvivalRegression
 from mixstat.exceptions import FormulaError, OptionError
@@ -140,6 +140,7 @@ class MixtureOfExperts(MixtureEstimator):
             tuple(outcome._plan_outcome(f"{t}.{o}", next(formulas)) for o, outcome in enumerate(template))
             for t, template in enumerate(templates)
         )
+        _require_one_form(planned)
         shares = None if gate == EQUAL else (gate or "~ 1")
         ratio = number("l1_ratio", self.l1_ratio, high=1.0)
         return Plan(planned, copies, shares, number("gate_penalty", self.gate_penalty), ratio)
@@ -169,6 +170,16 @@ class MixtureOfExperts(MixtureEstimator):
 
     def _scale_penalty(self) -> float:
         return number("scale_penalty", self.scale_penalty)
+
+
+def _require_one_form(templates: Sequence[Sequence[OutcomePlan]]) -> None:
+    """An error for covariances in proportion between experts that are not copies of one form."""
+    if len(templates) > 1 and any(getattr(o.family, "proportional", False) for t in templates for o in t):
+        raise OptionError(
+            f"proportional=True makes covariances proportional between copies of one form, but expert= is a list of "
+            f"{len(templates)}, which share nothing; give one GrowthCurve and n_experts={len(templates)}, or leave "
+            "proportional= out"
+        )
 
 
 def require_mixture(model: Any) -> None:

@@ -22,6 +22,8 @@ from mixstat.formula.lexer import sides, uses_dot
 from mixstat.formula.transforms import MAX_LEVELS
 from mixstat.formula.whitelist import lag_of, shorten
 
+MISSING = ("error", "drop", "response")
+
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
@@ -108,10 +110,11 @@ class Schema:
     ) -> Materialized:
         """The matrices of new data, with the levels, knots and means learnt; the left side only with `response=True`.
 
-        `missing="error"` raises DataError when a column used has missing values; "drop" drops those rows.
+        `missing="error"` raises DataError when a column used has missing values; "drop" drops those rows; "response"
+        keeps rows whose response alone is missing, NaN.
         """
-        if missing not in ("error", "drop"):
-            raise ValueError(f"missing is 'error' or 'drop', got {missing!r}.")
+        if missing not in MISSING:
+            raise ValueError(f"missing is one of {', '.join(map(repr, MISSING))}, got {missing!r}.")
         table = Table(data)
         columns, keep, raw = self._rows(table, variables, response, missing)
         columns = {name: _align(name, column, self.seen[name]) for name, column in columns.items()}
@@ -159,8 +162,10 @@ class Schema:
         masks = {name: columns[name].missing for name in names} | {name: mask for name, (_, mask) in raw.items()}
         open_ends = {name for left in self.lefts.values() for name in left.open}
         for_all = [{name: columns[name].missing for name in left if name not in open_ends} for left in lefts]
+        if missing == "response":
+            for_all = []
         drop = _incomplete(masks, for_all, self.keep_missing_response)
-        if drop is not None and missing == "error":
+        if drop is not None and missing != "drop":
             raise _missing_error(masks, for_all, int(drop.sum()), table.n_rows)
         keep = None if drop is None else np.flatnonzero(~drop)
         if keep is None:
@@ -292,8 +297,8 @@ def _missing_error(
     listed = ", ".join(f"{name!r} ({number})" for name, number in counts.items())
     lagged = " A lagged column misses its first rows." if any(lag_of(name) for name in counts) else ""
     return DataError(
-        f"{count} of {n_rows} rows have missing values; by column: {listed}. Drop or fill those rows first, or pass "
-        f"missing='drop' where it is offered.{lagged}"
+        f"{count} of {n_rows} rows have missing values; by column: {listed}. Drop or fill those rows first."
+        f"{lagged}"
     )
 
 

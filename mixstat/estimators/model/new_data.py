@@ -1,7 +1,6 @@
 """New data: from a table to the arrays that a fitted mixture is applied to, and its probabilities there."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,19 +73,10 @@ def read(fitted: Fitted, table: Any, *, response: bool, by_unit: bool) -> NewDat
 def _materialize(fitted: Fitted, table: Any, response: bool, grouped: str | None) -> Materialized:
     """A repeated response may be missing: such rows tell nothing, but keep their place. All else must be there."""
     variables = [grouped] if grouped else []
-    if not (response and fitted.plan.repeated):
-        return fitted.schema.transform(table, response=response, variables=variables)
-    rows = fitted.schema.transform(table, variables=variables)
-    seen = fitted.schema.transform(table, response=True, variables=variables, missing="drop")
-    found = [replace(known, values=_spread(known.values, seen.kept, len(rows.kept))) for known in seen.responses or []]
-    return replace(rows, responses=found)
-
-
-def _spread(values: np.ndarray, kept: np.ndarray, rows: int) -> np.ndarray:
-    """Values (kept row, ...) among all rows, NaN elsewhere."""
-    spread = np.full((rows, *values.shape[1:]), np.nan)
-    spread[kept] = values
-    return spread
+    keep = response and fitted.plan.repeated
+    return fitted.schema.transform(
+        table, response=response, variables=variables, missing="response" if keep else "error"
+    )
 
 
 def _gather(fitted: Fitted, rows: Materialized, unit: np.ndarray | None, labels: np.ndarray | None) -> Gathered | None:
@@ -115,7 +105,8 @@ def _responses(fitted: Fitted, rows: Materialized, gathered: Gathered | None) ->
 
 
 def with_response(fitted: Fitted, table: Any) -> NewData:
-    """New rows with their response, grouped in units; an early, clear error where a column is not there."""
+    """New rows with their response and what is known of their classes, grouped in units; an early, clear error where a
+    column is not there."""
     opened = Table(table)
     for name in fitted.schema.response_columns:
         if name not in opened.names:
