@@ -234,8 +234,7 @@ def _values(mixture: Mixture, query: Query, phi: Array, design: Design, part: Pa
     """The target (output, row) in one block."""
     if is_curve(query.target):
         places = tuple(group[0] for group in query.places)
-        values = curve_values(mixture, query.target, places, phi, design, part.times)
-        return values if part.weights is None else part.weights @ values
+        return curve_values(mixture, query.target, places, phi, design, part.times, part.weights)
     if query.target == "responsibility":
         return to_rows(posterior(mixture, phi, design).responsibility[0], take_block(design, 0))
     if query.target == "gate":

@@ -28,18 +28,29 @@ def is_curve(target: str) -> bool:
 
 
 def curve_values(
-    mixture: Mixture, target: str, places: tuple[tuple[int, int], ...], phi: Array, design: Design, times: Array
+    mixture: Mixture,
+    target: str,
+    places: tuple[tuple[int, int], ...],
+    phi: Array,
+    design: Design,
+    times: Array,
+    weights: Array | None,
 ) -> Array:
-    """The target (output, row) in a design of one block; `places` has each group's (outcome, item), `times` (time, row)
-    or (time, 1) are logs. Outputs are times, of `expert_` targets classes and then times."""
+    """The target (output, row) in a design of one block.
+
+    `places` has each group's (outcome, item); `times` (time, row) or (time, 1) are logs; `weights` (sum, time) make sums
+    of times. Outputs are times or sums, of `expert_` targets classes and then these.
+    """
     curve = target.removeprefix(PREFIX)
     total, hazard = class_logs(mixture, places, phi, design, times, limit=curve == "cure")
     if target.startswith(PREFIX):
         values = _values(curve, -jnp.exp(total), hazard - jnp.exp(total))
+        values = values if weights is None else weights @ values
         return values.reshape(-1, values.shape[-1])
     log_gate = gate_log_probability(mixture, phi, design)[0][:, None]
     survival = jax.nn.logsumexp(log_gate - jnp.exp(total), axis=0)
-    return _values(curve, survival, jax.nn.logsumexp(log_gate + hazard - jnp.exp(total), axis=0))
+    values = _values(curve, survival, jax.nn.logsumexp(log_gate + hazard - jnp.exp(total), axis=0))
+    return values if weights is None else weights @ values
 
 
 def _values(curve: str, log_survival: Array, log_density: Array) -> Array:
