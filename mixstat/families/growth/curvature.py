@@ -39,18 +39,21 @@ class _Moved(NamedTuple):
 
 
 class _State(NamedTuple):
-    """By subject: G (v, v), turned G T (v, u), gamma T'GT (u, u), h (u,), weight A (u, u), half L^-1 of M (q, q)."""
+    """By subject: G (v, v), turned G T (v, u), gamma T'GT (u, u), h (u,), weight A (u, u), inverse K (q, q)."""
 
     gram: Array
     turned: Array
     gamma: Array
     h: Array
     weight: Array
-    half: Array
+    inverse: Array
 
 
 class _Change(NamedTuple):
-    """How parameters p change what matters: slope A : dGamma (p,), w (p, q), inner dM (p, q, q), each by subject."""
+    """How parameters p change what matters: slope A : dGamma (p,), w (p, q), inner dM (p, q, q), each by subject.
+
+    Of what turns, inner is (p, q), lines l of dM = e l' + l e' with one entry e; coefficients of the mean have none.
+    """
 
     slope: Array
     w: Array
@@ -75,16 +78,16 @@ def score_and_curvature(family: "MixedModel", eta: Array, at: "Occasions") -> tu
     turning, moving = _turning(turn, state), _moving(turn, state, moved)
     count = jnp.sum(at.seen, axis=0)
     order = [*roles.linear, *roles.entries, *(place for group in roles.moving for place in group)]
-    changes = [turning, moving]
+    changes = [moving]
     slopes = [-0.5 * turning.slope, -0.5 * (moving.slope + moved.first[1])]
     if roles.sigma >= 0:
         scaling = _scaling(state)
         order, changes = [*order, roles.sigma], [*changes, scaling]
         slopes.append(-0.5 * scaling.slope - count)
     direct = _direct(turn, state, moved, moving, turning, scaled=roles.sigma >= 0)
-    curvature = direct + _gram(state, changes)
+    curvature = direct + _gram(turn, state, turning, changes)
     back = np.argsort(order)
-    return jnp.concatenate(slopes)[back], curvature[back][:, back]
+    return jnp.concatenate(slopes)[back], curvature[np.ix_(back, back)]
 
 
 def _index(places: tuple[int, ...]) -> np.ndarray:
@@ -159,18 +162,19 @@ class _Turn(NamedTuple):
     @classmethod
     def of(cls, family: "MixedModel", eta: Array) -> "_Turn":
         """The entries of C are constant: those of the first subject are everybody's."""
-        roles, places, pairs = family.roles, family.random_places, family.pairs
-        size = 1 + family.basis_size
-        entries = eta[_index(roles.entries), 0]
+        roles, rows, pairs = family.roles, np.array(family.column_rows, dtype=np.int64), family.pairs
+        places = [rows[place - 1] for place in family.random_places]
+        entries, residual = eta[_index(roles.entries), 0], _index(family.residual_rows)
         on_diagonal = np.array([j == i for j, i in pairs], dtype=bool)
         value = jnp.where(on_diagonal, jnp.exp(entries), entries)
         row = np.array([places[j] for j, _ in pairs], dtype=np.int64)
         column = np.array([1 + i for _, i in pairs], dtype=np.int64)
-        matrix = jnp.zeros((size, 1 + len(places))).at[0, 0].set(1.0).at[row, column].set(value)
+        matrix = jnp.zeros((len(residual) + len(rows), 1 + len(places)))
+        matrix = matrix.at[residual, 0].set(1.0).at[row, column].set(value)
         linear = len(roles.linear)
         return cls(
             matrix,
-            np.concatenate([1 + np.arange(linear), row]),
+            np.concatenate([rows[:linear], row]),
             np.concatenate([np.zeros(linear, dtype=np.int64), column]),
             jnp.concatenate([-jnp.ones(linear), jnp.where(on_diagonal, value, 1.0)]),
             jnp.concatenate([jnp.zeros(linear), jnp.where(on_diagonal, value, 0.0)]),
@@ -194,7 +198,7 @@ def _state(gram: Array, turn: _Turn) -> _State:
     mode = jnp.stack(solve_upper(lower, solve_lower(lower, list(right)))) if size else right
     h = jnp.concatenate([ones[None], -mode])
     weight = (h[:, None] * h[None]).at[1:, 1:].add(inverse)
-    return _State(gram, turned, gamma, h, weight, half)
+    return _State(gram, turned, gamma, h, weight, inverse)
 
 
 def _turning(turn: _Turn, state: _State) -> _Change:
@@ -205,8 +209,7 @@ def _turning(turn: _Turn, state: _State) -> _Change:
     along = jnp.einsum("pun,un->pn", lines, state.h)
     inside = lines[:, 1:]
     w = pick[:, :, None] * along[:, None] + inside * state.h[turn.column][:, None]
-    outer = pick[:, :, None, None] * inside[:, None]
-    return _Change(slope, w, outer + jnp.swapaxes(outer, 1, 2))
+    return _Change(slope, w, inside[turn.column > 0])
 
 
 def _moving(turn: _Turn, state: _State, moved: _Moved) -> _Change:
@@ -247,11 +250,24 @@ def _direct(turn: _Turn, state: _State, moved: _Moved, moving: _Change, turning:
     return jnp.concatenate([jnp.concatenate(row, axis=1) for row in blocks])
 
 
-def _gram(state: _State, changes: list[_Change]) -> Array:
-    """w_p' K w_q + tr(K dM_p K dM_q) / 2."""
-    w = jnp.concatenate([change.w for change in changes])
-    inner = jnp.concatenate([change.inner for change in changes])
-    first = jnp.einsum("abn,pbn->pan", state.half, w)
-    second = jnp.einsum("abn,pbcn,dcn->padn", state.half, inner, state.half)
-    flat = jnp.concatenate([first, np.sqrt(0.5) * second.reshape(second.shape[0], -1, second.shape[-1])], axis=1)
-    return jnp.einsum("pzn,qzn->pqn", flat, flat)
+def _gram(turn: _Turn, state: _State, turning: _Change, others: list[_Change]) -> Array:
+    """w_p' K w_q + tr(K dM_p K dM_q) / 2, parameters in the order turning, others."""
+    w = jnp.concatenate([turning.w, *(change.w for change in others)])
+    first = jnp.einsum("pan,qan->pqn", jnp.einsum("abn,pbn->pan", state.inverse, w), w)
+    second = _traces(turn.column[turn.column > 0] - 1, turning.inner, state.inverse, others)
+    before = int(np.sum(turn.column == 0))
+    return first.at[before:, before:].add(second)
+
+
+def _traces(entry: np.ndarray, line: Array, inverse: Array, others: list[_Change]) -> Array:
+    """tr(K dM_p K dM_q) / 2 of dM_p = e l' + l e', e one `entry`, then of full dM."""
+    inner = jnp.concatenate([change.inner for change in others])
+    along = jnp.einsum("abn,pbn->pan", inverse, line)
+    crossed = along[:, entry]
+    top = inverse[np.ix_(entry, entry)] * jnp.einsum("pan,qan->pqn", along, line)
+    top = top + crossed * jnp.swapaxes(crossed, 0, 1)
+    around = jnp.einsum("abn,mbcn,cdn->madn", inverse, inner, inverse)
+    beside = jnp.einsum("mpan,pan->pmn", around[:, entry], line)
+    low = 0.5 * jnp.einsum("mabn,labn->mln", around, inner)
+    rows = [jnp.concatenate([top, beside], axis=1), jnp.concatenate([jnp.swapaxes(beside, 0, 1), low], axis=1)]
+    return jnp.concatenate(rows)

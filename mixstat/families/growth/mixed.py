@@ -102,6 +102,16 @@ class MixedModel(RandomPart, Family):
         raise NotImplementedError
 
     @property
+    def residual_rows(self) -> tuple[int, ...]:
+        """Rows of `moments` whose sum is r."""
+        return (0,)
+
+    @property
+    def column_rows(self) -> tuple[int, ...]:
+        """Rows of `moments` of the columns of `basis`."""
+        return tuple(range(1, 1 + self.basis_size))
+
+    @property
     def random_places(self) -> tuple[int, ...]:
         """Where the random coefficients' loadings stand in (r, `basis`)."""
         raise NotImplementedError
@@ -131,7 +141,7 @@ class MixedModel(RandomPart, Family):
         raise NotImplementedError
 
     def moments(self, eta: Sequence[Array], at: Occasions) -> tuple[Array, Array]:
-        """G (v, v, subject), products of the whitened (r, `basis`), and log|R| (subject,)."""
+        """G (v, v, subject), products of the whitened (r, `basis`) in some order, and log|R| (subject,)."""
         mean, basis = self.basis(eta, at)
         vectors, log_residual = self.whiten(eta, [at.y - mean, *basis], at)
         size = len(vectors)
