@@ -38,7 +38,9 @@ class MixtureOfExperts(MixtureEstimator):
         Column of the unit (all rows of a unit share one class); column of clusters of units.
     prior_classes : str, list of str or array, optional
         What is known of the classes: labels 1..K (missing: unknown), or K probabilities a unit, as columns or arrays.
-        The likelihood of a unit is then sum_k a_ik pi_k f_k. Experts keep the labels' numbers.
+        The likelihood of a unit is then sum_k a_ik pi_k f_k. Experts keep the labels' numbers. What uses the response
+        of a table (`responsibilities`, `classify`, `score`, densities, `augment`) reads these columns where the table
+        has them; gate, means and draws do not. Arrays are known of the data of the fit alone.
     n_init : int
         Starts: k-means, random hard assignments and random subsets in turn; of growth curves also draws around the
         one-class fit.

@@ -110,6 +110,13 @@ class Table:
         missing = np.asarray(pd.isna(values))
         return values, (missing if missing.any() else None)
 
+    def assign(self, constants: Mapping[str, float]) -> Any:
+        """The table as a data frame or a mapping, with some columns that are constant (new ones, or in place)."""
+        if isinstance(self.source, pd.DataFrame):
+            return self.source.assign(**constants)
+        columns = {name: self.source[name] for name in self.names if name not in constants}
+        return columns | {name: np.full(self.n_given, value) for name, value in constants.items()}
+
     def _pick(self, name: str) -> Any:
         if name not in self._known:
             listed = shorten(", ".join(repr(n) for n in self.names), 300)

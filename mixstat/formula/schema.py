@@ -84,20 +84,21 @@ class Schema:
         main: Mapping[str, str],
         parts: Mapping[str, str] | None = None,
         variables: Sequence[str] = (),
+        apart: Sequence[str] = (),
         keep_missing_response: bool = False,
         subset: np.ndarray | None = None,
     ) -> tuple[Schema, Materialized]:
         """Learn from `data` and give its matrices.
 
         `main` holds two-sided formulas (one response each), `parts` one-sided ones ("~ x"). A '.' on a right side
-        stands for all columns that are not on a left side nor in `variables`. Rows with a missing value in any column
-        used drop; with `keep_missing_response` a row stays if one response is observed, others being NaN. `subset`
-        restricts the data to some rows (positions, or one boolean a row).
+        stands for all columns that are not on a left side nor in `variables` or `apart`. Rows with a missing value in
+        any column used drop; with `keep_missing_response` a row stays if one response is observed, others being NaN.
+        `subset` restricts the data to some rows (positions, or one boolean a row).
         """
         parts = dict(parts or {})
         rows = _positions(subset, data)
         table = Table(data, rows)
-        schema = cls({**main, **parts}, *_parse(main, parts, table.names, variables), keep_missing_response)
+        schema = cls({**main, **parts}, *_parse(main, parts, table.names, [*variables, *apart]), keep_missing_response)
         if len(schema.formulas) < len(main) + len(parts):
             raise FormulaError(f"a key stands in main and in parts: {sorted(set(main) & set(parts))}.")
         columns, keep, raw = schema._rows(table, variables, True, "drop")
@@ -297,8 +298,7 @@ def _missing_error(
     listed = ", ".join(f"{name!r} ({number})" for name, number in counts.items())
     lagged = " A lagged column misses its first rows." if any(lag_of(name) for name in counts) else ""
     return DataError(
-        f"{count} of {n_rows} rows have missing values; by column: {listed}. Drop or fill those rows first."
-        f"{lagged}"
+        f"{count} of {n_rows} rows have missing values; by column: {listed}. Drop or fill those rows first.{lagged}"
     )
 
 

@@ -198,8 +198,10 @@ def _frame(model: Any, data: Any, y: Any, *, response: bool = False, more: Seque
     if missing:
         raise DataError(f"rows with missing values cannot be plotted; by column: {missing}; drop or fill them first")
     opened = Table(table, rows)
-    if fitted.unit_name is not None and (response or fitted.unit_name in opened.names):
-        frame[fitted.unit_name] = opened.raw(fitted.unit_name)[0]
+    named = [fitted.unit_name] if fitted.unit_name is not None and response else []
+    optional = [name for name in (fitted.unit_name, *fitted.known.columns) if name in opened.names]
+    for name in dict.fromkeys([*named, *optional]):
+        frame[name] = opened.raw(name)[0]
     return frame
 
 

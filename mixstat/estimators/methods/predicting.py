@@ -136,14 +136,14 @@ class Predicting:
         """One draw of the response for every row of X; rows of a unit share the class.
 
         Returns (row,), labels for a categorical response, a data frame with a column a response for several. Grouped
-        binomial draws use the trials in X, or one trial if X has no response columns.
+        binomial draws use the trials in X (of `cbind` both columns), or one trial where X does not have them.
         """
         check_is_fitted(self, "fitted_")
         draws = outputs.simulate(self.fitted_, self._new_table(X, None), generator(random_state))
         return next(iter(draws.values())) if len(draws) == 1 else pd.DataFrame(draws)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Mean log-likelihood a unit; accuracy for a categorical response in array mode.
+        """Mean log-likelihood a unit with a response; accuracy for a categorical response in array mode.
 
         `sample_weight`: an array (row,), or a column's name.
         """
@@ -152,10 +152,10 @@ class Predicting:
             return float(np.average(self.predict(X) == np.asarray(y), weights=sample_weight))
         table = self._new_table(X, y)
         new = new_data.with_response(self.fitted_, table)
-        weight = None
+        weight = new.observed.astype(float)
         if sample_weight is not None:
             given = Table(table).raw(sample_weight)[0] if isinstance(sample_weight, str) else sample_weight
-            weight = new.per_unit(check_weight(given, new.rows, "sample_weight"))
+            weight *= new.per_unit(check_weight(given, new.rows, "sample_weight"))
         return float(np.average(new_data.posterior(self.fitted_, new).log_density, weights=weight))
 
     def _posterior(self, table: Any) -> UnitPosterior:

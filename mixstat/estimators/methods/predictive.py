@@ -31,9 +31,8 @@ class Observed(NamedTuple):
 def predict_distribution(fitted: Fitted, table: Any, response: str | None) -> Predictive:
     """Before the response is seen: weights are the gate's. A grouped binomial's trials are read where given."""
     slot, index = _chosen(fitted, response)
-    grouped = slot.family.name == "binomial" and len(slot.responses) > 1
-    known = grouped and set(fitted.schema.response_columns) <= set(Table(table).names)
-    new = new_data.read(fitted, table, response=known, by_unit=False)
+    known = new_data.with_trials(fitted, table)
+    new = new_data.read(fitted, table if known is None else known, response=known is not None, by_unit=False)
     laws = occasion_laws(fitted, new) if slot.family.repeated else _laws(fitted, new, index, slot)
     return Predictive(_logs(new_data.row_gate(fitted, new)), laws)
 

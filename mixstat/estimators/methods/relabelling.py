@@ -98,11 +98,12 @@ def _reordered(fitted: "Fitted", places: np.ndarray) -> "Fitted":
         phi=permute(mixture, solution.phi, places),
         gradient=None if solution.gradient is None else inverse.T @ solution.gradient,
         information=None if solution.information is None else inverse.T @ solution.information @ inverse,
+        products=None if solution.products is None else inverse.T @ solution.products @ inverse,
         class_weight=solution.class_weight[places],
         verdict=solution.verdict._replace(status=_renumbered(solution.verdict.status, places)),
     )
-    jacobian = matrix @ fitted.jacobian @ inverse
-    return fitted._replace(solution=solution, phi=phi, theta=theta, jacobian=jacobian, names=names)
+    jacobian, known = matrix @ fitted.jacobian @ inverse, fitted.known.reordered(places)
+    return fitted._replace(solution=solution, phi=phi, theta=theta, jacobian=jacobian, names=names, known=known)
 
 
 def _renumbered(status: str, places: np.ndarray) -> str:

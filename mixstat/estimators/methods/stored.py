@@ -20,7 +20,7 @@ from mixstat.estimators.model.assembly import Assembled, assemble
 from mixstat.estimators.model.columns import Columns
 from mixstat.estimators.model.occasions import bound, common_times
 from mixstat.estimators.model.plan import GATE, OutcomePlan, Plan
-from mixstat.estimators.model.sample import Sample
+from mixstat.estimators.model.sample import Known, Sample, known_columns
 from mixstat.estimators.model.slots import by_key
 from mixstat.estimators.model.state import Fitted, Request
 from mixstat.estimators.model.timing import times_as_in
@@ -98,6 +98,7 @@ def _describe_numbers(fitted: Fitted) -> dict[str, np.ndarray]:
     for index, state in enumerate(fitted.extra_states):
         numbers[f"noise{index}"] = np.concatenate([np.stack(box) for box in state], axis=1) if state else None
     return {name: np.asarray(values) for name, values in numbers.items() if values is not None}
+        "known": np.array(fitted.known.labels, dtype=float) if fitted.known.labels else None,
 
 
 def restore(found: Archive, families: Mapping[str, Family]) -> "MixtureEstimator":
@@ -153,6 +154,7 @@ def _restore_array_mode(model: Any, stored: Plain) -> str:
     if model._representative().formula is not None:
         raise DataError("a model with a formula is not fitted to arrays")
     formula, count = stored.take("formula", str), stored.take_count("columns")
+        known=_known(request, assembled, numbers),
     names = stored.take("names", list, NoneType)
     stored.finish()
     if names is not None:
@@ -298,6 +300,17 @@ def _sample(request: Request, rows: Plain, numbers: Numbers) -> Sample:
         unit = numbers.take("unit", None, kind="i").astype(np.int64)
         if not len(unit) or unit.min() < 0 or unit.max() + 1 != len(weight):
             raise DataError("the array 'unit' does not number the units")
+def _known(request: Request, assembled: Assembled, numbers: Numbers) -> Known:
+    """The columns of known classes, and the classes' labels there if they were reordered."""
+    columns, classes = known_columns(request.prior_classes), assembled.mixture.classes
+    labels = numbers.take_optional("known", classes) if columns else None
+    if labels is None:
+        return Known(columns)
+    if sorted(labels.tolist()) != list(range(classes)):
+        raise DataError(f"the labels of known classes are not 0 to {classes - 1}")
+    return Known(columns, tuple(int(label) for label in labels))
+
+
     row_weight = weight if unit is None else weight[unit]
     repeated = request.plan.repeated
     if repeated:

@@ -13,7 +13,7 @@ from mixstat.estimators.model.diagnosis import collinear, diagnose, require_enou
 from mixstat.estimators.model.occasions import Gathered, bind, covariate_response, encode, gather
 from mixstat.estimators.model.plan import GATE, Plan
 from mixstat.estimators.model.responses import ResponseData, bind_family, distinct, encode_response, redrawn
-from mixstat.estimators.model.sample import Sample, gate_values, known_classes, take_sample
+from mixstat.estimators.model.sample import Known, Sample, gate_values, known_classes, known_columns, take_sample
 from mixstat.estimators.model.state import Fitted, Request, atoms_of
 from mixstat.estimators.model.timing import with_times
 from mixstat.estimators.model.units import first_rows
@@ -118,6 +118,7 @@ def _materialize(table: Any, request: Request, sample_weight: Any) -> tuple[Sche
 
 def _responses(
     request: Request, rows: Materialized, gathered: Gathered | None, sample: Sample
+        apart=known_columns(request.prior_classes),
 ) -> dict[str, ResponseData]:
     """Encoded responses by outcome key; every expert template must model the same ones."""
     atoms = atoms_of(request.extras)
@@ -201,6 +202,7 @@ def maximize_prepared(request: Request, prepared: Prepared) -> tuple[Fitted, Pro
 
 def _standardized(data: Data, scaling: Scaling, gate_columns: tuple[int, ...]) -> Data:
     gate = data.gate
+        known=Known(known_columns(request.prior_classes)),
     if gate is not None:
         places = list(gate_columns)
         gate = (gate - scaling.centre[places, None]) / scaling.scale[places, None]

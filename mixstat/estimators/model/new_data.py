@@ -12,10 +12,10 @@ from mixstat.estimators.model.assembly import to_data
 from mixstat.estimators.model.occasions import Gathered, Grid, covariate_response, encode, gather
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.responses import ResponseData, distinct, encode_response
-from mixstat.estimators.model.sample import gate_values
-from mixstat.estimators.model.slots import by_key
+from mixstat.estimators.model.sample import gate_values, known_values
+from mixstat.estimators.model.slots import by_key, is_grouped
 from mixstat.estimators.model.state import Fitted
-from mixstat.estimators.model.units import first_rows, number_units, require_constant
+from mixstat.estimators.model.units import first_rows, log_prior, number_units, require_constant
 from mixstat.exceptions import DataError
 from mixstat.families.growth import Growth
 from mixstat.formula import Materialized, Response
@@ -32,6 +32,13 @@ class NewData(NamedTuple):
     unit: np.ndarray | None
     rows: int
     grid: Grid | None = None
+
+    @property
+    def observed(self) -> np.ndarray:
+        """(unit,) whether any response of the unit was."""
+        seen = np.logical_or.reduce([response.seen for response in distinct(self.responses or {})])
+        unit = self.data.unit
+        return seen if unit is None else np.bincount(unit, seen) > 0
 
     def per_unit(self, values: np.ndarray) -> np.ndarray:
         """(row,) -> (unit,), the value of each unit's first row."""
@@ -71,9 +78,10 @@ def read(fitted: Fitted, table: Any, *, response: bool, by_unit: bool) -> NewDat
 
 
 def _materialize(fitted: Fitted, table: Any, response: bool, grouped: str | None) -> Materialized:
-    """A repeated response may be missing: such rows tell nothing, but keep their place. All else must be there."""
+    """A repeated response, and all of several ones, may be missing: such rows tell nothing, but keep their place. All
+    else must be there."""
     variables = [grouped] if grouped else []
-    keep = response and fitted.plan.repeated
+    keep = response and (fitted.plan.repeated or fitted.plan.has_several_outcomes)
     return fitted.schema.transform(
         table, response=response, variables=variables, missing="response" if keep else "error"
     )
@@ -110,8 +118,38 @@ def with_response(fitted: Fitted, table: Any) -> NewData:
     opened = Table(table)
     for name in fitted.schema.response_columns:
         if name not in opened.names:
-            raise DataError(f"the response is needed here: column {name!r} is not in the data")
-    return read(fitted, table, response=True, by_unit=True)
+            raise DataError(
+                f"the response is needed here: column {name!r} is not in the data (a model without a formula takes it "
+                "as y)"
+            )
+    return _with_known_classes(fitted, opened, read(fitted, table, response=True, by_unit=True))
+
+
+def _with_known_classes(fitted: Fitted, table: Table, new: NewData) -> NewData:
+    """With the classes that the columns of `prior_classes` tell, where the table has them."""
+    columns, mixture = fitted.known.columns, fitted.assembled.mixture
+    if not columns or not set(columns) <= set(table.names):
+        return new
+    values = known_values(table, columns)
+    prior = log_prior(values, new.rows, np.arange(new.rows), mixture.experts, mixture.classes, new.unit)
+    labels = list(fitted.known.labels) or slice(None)
+    return new._replace(data=new.data._replace(prior=prior[labels]))
+
+
+def with_trials(fitted: Fitted, table: Any) -> Any:
+    """The table for what needs the trials of grouped binomial responses alone: successes 0, absent responses missing.
+
+    None where no response is grouped, or the table does not have the trials.
+    """
+    opened, slots, schema = Table(table), by_key(fitted.assembled.stacks), fitted.schema
+    grouped = [left for key, left in schema.lefts.items() if is_grouped(slots[key])]
+    free = {left.parts[0].text for left in grouped if left.form == "quotient" and not left.parts[0].is_call}
+    free -= set(schema.raw_columns)
+    needed = {name for left in grouped for name in left.variables} - free
+    if not grouped or not needed <= set(opened.names):
+        return None
+    absent = set(schema.response_columns) - set(opened.names)
+    return opened.assign(dict.fromkeys(absent, np.nan) | dict.fromkeys(free, 0.0))
 
 
 def posterior(fitted: Fitted, new: NewData) -> UnitPosterior:

@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mixstat.estimators.model.new_data import NewData, class_probability, read
+from mixstat.estimators.model.new_data import NewData, class_probability, read, with_trials
 from mixstat.estimators.model.slots import Slot
 from mixstat.estimators.model.state import Fitted
 from mixstat.fit.precision import double
-from mixstat.formula.frame import Table
 from mixstat.inference.prediction import row_means, row_predictors
 
 
@@ -70,7 +69,9 @@ def class_means(fitted: Fitted, new: NewData) -> list[Means]:
 
 def simulate(fitted: Fitted, table: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """One draw of every response by column: a class a unit from the gate, then a response a row."""
-    new = read(fitted, table, response=_needs_trials(fitted, table), by_unit=fitted.unit_name is not None)
+    known = with_trials(fitted, table)
+    by_unit = fitted.unit_name is not None
+    new = read(fitted, table if known is None else known, response=known is not None, by_unit=by_unit)
     slots, draws = _first_slots(fitted), draw(fitted, new, rng)
     if new.grid is not None:
         draws = [
@@ -115,12 +116,6 @@ def draw(fitted: Fitted, new: NewData, rng: np.random.Generator) -> list[np.ndar
         for index, slot in enumerate(slots):
             draws[index][rows] = extra.sample(rng, state, index, slot.family, len(rows))
     return draws
-
-
-def _needs_trials(fitted: Fitted, table: Any) -> bool:
-    """Whether draws depend on a number of trials, and the table has it."""
-    grouped = any(slot.family.name == "binomial" and len(slot.responses) > 1 for slot in _first_slots(fitted))
-    return grouped and set(fitted.schema.response_columns) <= set(Table(table).names)
 
 
 def _draw_classes(gate: np.ndarray, rng: np.random.Generator) -> np.ndarray:

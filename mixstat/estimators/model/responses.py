@@ -72,7 +72,7 @@ def _encoded(names: tuple[str, ...], family: Family, values: np.ndarray, atoms: 
     own = data[: family.dimension].copy()
     if hidden.any():
         data[:, hidden] = safe_data(family)
-        own[:, at_atom] = table[at_atom].T
+        own[:, at_atom] = table[at_atom, : family.dimension].T
     return ResponseData(names, family, data, own, seen, at_atom)
 
 

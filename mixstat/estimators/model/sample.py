@@ -1,5 +1,6 @@
 """Sample: the rows that enter a fit, what they weigh, and what units, clusters and classes they belong to."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,19 @@ from mixstat.estimators.model.columns import Columns
 from mixstat.estimators.model.units import check_weight, log_prior, number_units, require_constant
 from mixstat.formula import Materialized
 from mixstat.formula.frame import Table
+
+
+class Known(NamedTuple):
+    """Where tables hold known classes: columns of labels or of probabilities, and (class,) the label that each class
+    has there, from 0, none where they are as numbered."""
+
+    columns: tuple[str, ...] = ()
+    labels: tuple[int, ...] = ()
+
+    def reordered(self, places: np.ndarray) -> "Known":
+        """The same columns once class `places[j]` has become class j."""
+        labels = self.labels or tuple(range(len(places)))
+        return self._replace(labels=tuple(labels[place] for place in places) if self.columns else ())
 
 
 class Sample(NamedTuple):
@@ -81,10 +95,22 @@ def known_classes(known: Any, data: Any, sample: Sample, experts: int, classes: 
     """(class, unit) log prior class weights: zeros where nothing is known."""
     if known is None:
         return np.zeros((classes, len(sample.weight)))
-    if isinstance(known, str) or (isinstance(known, list | tuple) and known and isinstance(known[0], str)):
-        table = Table(data)
-        known = np.column_stack([table.raw(name)[0] for name in ([known] if isinstance(known, str) else known)])
-    return log_prior(known, sample.n_given, sample.kept, experts, classes, sample.unit)
+    columns = known_columns(known)
+    values = known_values(Table(data), columns) if columns else known
+    return log_prior(values, sample.n_given, sample.kept, experts, classes, sample.unit)
+
+
+def known_columns(known: Any) -> tuple[str, ...]:
+    """The columns that `prior_classes` names, none where it is an array."""
+    if isinstance(known, str):
+        return (known,)
+    named = isinstance(known, list | tuple) and known and all(isinstance(name, str) for name in known)
+    return tuple(known) if named else ()
+
+
+def known_values(table: Table, columns: Sequence[str]) -> np.ndarray:
+    """(row, column) as they came."""
+    return np.column_stack([table.raw(name)[0] for name in columns])
 
 
 def gate_values(

@@ -52,3 +52,8 @@ def stack(slots: Sequence[Slot]) -> tuple[tuple[Slot, ...], ...]:
 def by_key(stacks: Stacks) -> Mapping[str, Slot]:
     """Slots by the key of their outcome."""
     return {slot.plan.key: slot for template in stacks for slots in template for slot in slots}
+
+
+def is_grouped(slot: Slot) -> bool:
+    """Whether the response counts successes in several trials."""
+    return slot.family.name == "binomial" and len(slot.responses) > 1

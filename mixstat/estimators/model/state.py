@@ -8,7 +8,7 @@ from sklearn.base import clone
 from mixstat.estimators.extras import Extra
 from mixstat.estimators.model.assembly import Assembled
 from mixstat.estimators.model.plan import Plan
-from mixstat.estimators.model.sample import Sample
+from mixstat.estimators.model.sample import Known, Sample
 from mixstat.exceptions import DataError, OptionError
 from mixstat.fit.options import Options
 from mixstat.fit.solution import Solution
@@ -83,6 +83,7 @@ class Fitted(NamedTuple):
     dropped: tuple[str, ...]
     interrupted: bool
     names: tuple[str, ...] = ()  # of the experts, if the user gave any
+    known: Known = Known()
 
     @property
     def expert_names(self) -> tuple[str, ...]:
