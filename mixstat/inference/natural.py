@@ -87,6 +87,23 @@ def slope(mixture: Mixture, phi: np.ndarray) -> np.ndarray:
     return result
 
 
+def one(mixture: Mixture, phi: np.ndarray, which: int) -> tuple[float, np.ndarray]:
+    """`shown` of one coefficient, and its derivative (phi,)."""
+    gradient = np.zeros(len(phi))
+    for place in _places(mixture):
+        own = place.position[place.position >= 0]
+        if which not in own:
+            continue
+        row, moved = int(np.flatnonzero(own == which)[0]), phi.astype(complex)
+        for column in own:
+            moved[column] += 1j * STEP
+            gradient[column] = place.shown(moved)[row].imag / STEP
+            moved[column] = phi[column]
+        return float(place.shown(phi)[row]), gradient
+    gradient[which] = 1.0
+    return float(phi[which]), gradient
+
+
 def hidden(mixture: Mixture, values: np.ndarray) -> np.ndarray:
     """The inverse of `shown`: what tables show -> phi."""
     result = values.copy()

@@ -41,8 +41,6 @@ def test_profile_of_a_variance():
     assert found["estimate"] == pytest.approx(variance, rel=1e-6)
     assert found["conf_low"] == pytest.approx(brentq(beyond, 0.5 * variance, variance), rel=1e-5)
     assert found["conf_high"] == pytest.approx(brentq(beyond, variance, 2 * variance), rel=1e-5)
-    with pytest.raises(OptionError, match="several parameters"):
-        fitted.mixture().profile("1:random_covariance:slope1")
 
 
 def test_tests_of_terms():

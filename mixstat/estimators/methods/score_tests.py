@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixstat.estimators.model.fitting import prepare, standardize
+from mixstat.estimators.model.assembly import Assembled
+from mixstat.estimators.model.fitting import Standardized, prepare, standardize
 from mixstat.estimators.model.plan import GATE, Plan
 from mixstat.estimators.model.state import Fitted, Training
 from mixstat.exceptions import DataError, OptionError
 from mixstat.families.growth.random import COVARIANCE
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem
+from mixstat.inference import natural
 from mixstat.inference.hypotheses import ChiSquare, score_test
 
 LOCATION = "location"
@@ -38,12 +40,19 @@ def _test(model: Any, training: Training, term: str, to: str) -> ChiSquare:
     names = [label.name for label in prepared.assembled.named.labels]
     if not set(known) <= set(names):
         raise DataError(f"adding {term!r} changes the coding of other terms; refit the larger model and compare")
-    phi = np.array([known.get(name, 0.0) for name in names])
-    theta = larger.ties.contract(np.linalg.solve(larger.jacobian, phi))
+    theta = embedded(fitted, prepared.assembled, larger)
     at = Problem(*larger.model).evaluate_likelihood(theta)
     if abs(at.log_likelihood - fitted.solution.log_likelihood) > 1e-6 * (1 + abs(at.log_likelihood)):
         raise DataError("the table has changed since the model was fitted; refit before testing")
     return score_test(at.gradient, at.information, len(theta) - len(fitted.theta))
+
+
+def embedded(fitted: Fitted, assembled: Assembled, larger: Standardized) -> np.ndarray:
+    """theta of a larger model at the fit: what it has more is 0."""
+    known = values_by_name(fitted)
+    phi = np.array([known.get(label.name, 0.0) for label in assembled.named.labels])
+    phi = natural.translated(phi, fitted.assembled.mixture, assembled.mixture)
+    return larger.ties.contract(np.linalg.solve(larger.jacobian, phi))
 
 
 def values_by_name(fitted: Fitted) -> Mapping[str, float]:

@@ -15,6 +15,7 @@ from mixstat.inference.prediction import row_predictors
 from mixstat.inference.trajectories import (
     Moments,
     RandomCoefficients,
+    as_shown,
     given_earlier,
     marginal_moments,
     mix,
@@ -35,9 +36,10 @@ class Given(NamedTuple):
 
 
 class Subjects(NamedTuple):
-    """Responsibilities (subject, class) given the responses, random coefficients in each class, and their names."""
+    """Responsibilities (subject, class) given the responses; classes, random coefficients in each, and their names."""
 
     responsibility: np.ndarray
+    given: list[Given]
     classes: list[RandomCoefficients]
     names: tuple[tuple[str, ...], ...]
 
@@ -59,7 +61,7 @@ def subjects_of(fitted: Fitted, new: "NewData") -> Subjects:
     classes = classes_at(fitted, new.data)
     found = [random_coefficients(*each) if each.family.random else _no_deviation(each) for each in classes]
     names = tuple(each.family.random_names for each in classes)
-    return Subjects(new_data.posterior(fitted, new).responsibility, found, names)
+    return Subjects(new_data.posterior(fitted, new).responsibility, classes, found, names)
 
 
 def _no_deviation(given: Given) -> RandomCoefficients:
@@ -73,7 +75,9 @@ def averaged(subjects: Subjects, *, deviations: bool) -> Moments:
     if len(set(subjects.names)) > 1:
         listed = "; ".join(", ".join(names) or "none" for names in subjects.names)
         raise OptionError(f"experts with different random coefficients ({listed}) have no average of them")
-    parts = [each.deviation if deviations else each.total for each in subjects.classes]
+    pairs = zip(subjects.given, subjects.classes, strict=True)
+    shown = [as_shown(given.family, given.eta, each) for given, each in pairs]
+    parts = [each.deviation if deviations else each.total for each in shown]
     return mix(parts, subjects.responsibility)
 
 

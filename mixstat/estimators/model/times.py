@@ -1,4 +1,4 @@
-"""What the observed times of a growth curve say too little about."""
+"""What the observed times of a growth curve say too little about, in the time that was given."""
 
 from collections.abc import Iterator, Mapping
 
@@ -18,8 +18,8 @@ FAR = 10.0
 def remarks_on_times(
     assembled: Assembled, phi: np.ndarray, responses: Mapping[str, ResponseData], weight: np.ndarray, *, sound: bool
 ) -> list[str]:
-    """Knots outside the observed times, or with fewer than two occasions of most subjects on a side; and where the fit
-    is not sound, times far from 0.
+    """Knots outside the observed times, or with fewer than two occasions of most subjects on a side; and where a fit
+    that is not sound could not be centred, times far from 0.
 
     `phi` are coefficients of standardised covariates, so that an intercept is the knot of an average subject.
     """
@@ -27,11 +27,12 @@ def remarks_on_times(
     if not known or known[0][0].curve is None:
         return []
     family, data = known[0]
-    at = family.read(data)
+    way, at = family.coordinates, family.read(data)
     at = Occasions(*(part[..., weight > 0] for part in at))
+    at = at._replace(time=way.centre + way.scale * at.time)
     times = at.time[at.seen > 0]
     found = [text for expert, knots in _knots(assembled, phi) for text in _judged(at, expert, knots)]
-    if not sound and abs(times.mean()) > FAR * np.ptp(times):
+    if not sound and way.centre == 0 and abs(times.mean()) > FAR * np.ptp(times):
         found.append(
             f"times run from {times.min():g} to {times.max():g}, far from 0, so that a curve's coefficients can hardly "
             f"be told apart; count from the first, as in (time - {times.min():g})"
@@ -53,7 +54,10 @@ def _knots(assembled: Assembled, phi: np.ndarray) -> Iterator[tuple[int, dict[st
 def _of_outcome(outcome: Outcome, theta: np.ndarray) -> dict[str, float]:
     names = [p.name if p.name.startswith("knot") and not p.term else "" for p in outcome.family.parameters]
     first = [int(np.flatnonzero(outcome.parameter_of == p)[0]) for p, name in enumerate(names) if name]
-    return dict(zip([name for name in names if name], theta[first], strict=True))
+    if not first or not isinstance(outcome.family, Growth):
+        return {}
+    way = outcome.family.coordinates
+    return dict(zip([name for name in names if name], way.centre + way.scale * theta[first], strict=True))
 
 
 def _judged(at: Occasions, expert: int, knots: dict[str, float]) -> Iterator[str]:

@@ -19,6 +19,7 @@ import numpy as np
 from mixstat.core.family import Family, Natural
 from mixstat.core.special import HALF_LOG_TWO_PI
 from mixstat.families.growth.algebra import Matrix, cholesky, solve_lower, solve_upper
+from mixstat.families.growth.centring import Use
 from mixstat.families.growth.coordinates import natural, passage
 from mixstat.families.growth.curvature import score_and_curvature
 from mixstat.families.growth.proportional import chain, expand
@@ -122,6 +123,14 @@ class MixedModel(RandomPart, Family):
 
     def write(self, occasions: Occasions) -> np.ndarray:
         """Occasions -> (field * occasion, subject)."""
+        raise NotImplementedError
+
+    def entered(self, data: np.ndarray) -> np.ndarray:
+        """Data as they were given, in our coordinates."""
+        raise NotImplementedError
+
+    def centrings(self, data: np.ndarray, weight: np.ndarray, use: Use) -> "list[MixedModel]":
+        """The same form in the coordinates to try, the best first, from data in their own."""
         raise NotImplementedError
 
     def basis(self, eta: Sequence[Array], at: Occasions) -> tuple[Array, list[Array]]:
