@@ -40,6 +40,26 @@ def load_achievement() -> pd.DataFrame:
     return _read("achievement.csv")
 
 
+AGGREGATES = ("CAA", "LCN", "OED", "OSS", "PSS")
+"""Codes of rows of the fertility data that are groups of countries."""
+
+
+def load_fertility() -> pd.DataFrame:
+    """Children a woman in 214 countries and territories, 1960 to 2011, one row a country and year; some are missing.
+
+    country, code (ISO 3166, as the World Bank has it), year, rate (total fertility: births a woman at the year's
+    age-specific rates). World Development Indicators, The World Bank, read from the installed statsmodels; its rows of
+    groups of countries and its years without any rate are left out. See `data/provenance.md`.
+    """
+    from statsmodels.datasets import fertility
+
+    wide = fertility.load_pandas().data.drop(columns=["Indicator Name", "Indicator Code"])
+    wide = wide.rename(columns={"Country Name": "country", "Country Code": "code"}).dropna(axis=1, how="all")
+    countries = wide[~wide["code"].isin(AGGREGATES)]
+    long = countries.melt(["country", "code"], var_name="year", value_name="rate").astype({"year": np.int64})
+    return long.sort_values(["country", "year"], kind="stable").reset_index(drop=True)
+
+
 def _read(name: str) -> pd.DataFrame:
     inside = files("mixstat").joinpath("data", name)
     if not inside.is_file():

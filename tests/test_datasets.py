@@ -22,6 +22,27 @@ def test_tables_are_read():
     assert not visits.isna().any().any()
 
 
+def test_fertility_is_the_table_of_statsmodels():
+    from statsmodels.datasets import fertility
+
+    table, wide = ms.datasets.load_fertility(), fertility.load_pandas().data.set_index("Country Code")
+    assert list(table.columns) == ["country", "code", "year", "rate"]
+    assert table.shape == (214 * 52, 4)
+    assert table.groupby("code").size().eq(52).all()
+    assert (table["year"].min(), table["year"].max()) == (1960, 2011)
+    for row in table.dropna().sample(50, random_state=0).itertuples():
+        assert row.rate == wide.loc[row.code, str(row.year)]
+        assert row.country == wide.loc[row.code, "Country Name"]
+    left_out = set(wide["Country Name"]) - set(table["country"])
+    assert len(left_out) == 5
+    assert {"OECD members", "Other small states"} < left_out
+    assert (
+        table["rate"].isna().sum()
+        == wide.drop(index=list(datasets.AGGREGATES)).loc[:, "1960":"2011"].isna().sum().sum()
+        > 0
+    )
+
+
 @pytest.mark.parametrize("name", ["wages", "visits", "achievement"])
 def test_scripts_make_the_tables(name, tmp_path):
     script = tmp_path / f"make_{name}.py"

@@ -48,7 +48,7 @@ def _named(models: Models) -> list[tuple[str, MixtureEstimator]]:
 
 def _warn_of_responses(named: list[tuple[str, MixtureEstimator]]) -> None:
     """Likelihoods of different responses do not compare (covariates modelled jointly are responses as well)."""
-    found = {name: tuple(dict.fromkeys(_responses(model))) for name, model in named}
+    found = {name: report.responses_of(model.fitted_) for name, model in named}
     if len({frozenset(responses) for responses in found.values()}) > 1:
         listed = "; ".join(f"{name}: {', '.join(responses)}" for name, responses in found.items())
         warnings.warn(
@@ -56,10 +56,6 @@ def _warn_of_responses(named: list[tuple[str, MixtureEstimator]]) -> None:
             UserWarning,
             stacklevel=3,
         )
-
-
-def _responses(model: MixtureEstimator) -> list[str]:
-    return [name for stacked in model.fitted_.assembled.stacks[0] for slot in stacked for name in slot.responses]
 
 
 def _statistics(model: MixtureEstimator) -> dict[str, Any]:

@@ -274,19 +274,28 @@ def _between(model: GrowthCurve, curve: Curve | None, expands: bool) -> tuple[st
 
 def _covariates(model: GrowthCurve) -> Regression:
     """The covariates of `between` as a further outcome of the subject."""
-    tokens = sides(f"~ {_right(model.between or '')}").right
+    written = model.between
+    if written is None or isinstance(written, Mapping):
+        got = "it is not given" if written is None else f"got formulas by coefficient, {dict(written)!r}"
+        raise OptionError(
+            "covariates='joint' models the covariates of between='~ a + b', one formula for all growth factors, but "
+            f"{got}; give one, or use covariates='fixed'"
+        )
+    tokens = sides(f"~ {_right(written)}").right
     names = [token.text for token in tokens if token.kind == "name"]
     if not names or any(token.kind == "call" or token.text not in ("+", *names) for token in tokens):
         raise OptionError(
             f"covariates='joint' needs numeric columns joined by '+' in between=, got {model.between!r}; compute "
             "columns beforehand, or use covariates='fixed'"
         )
+    if len(set(names)) < len(names):
+        raise OptionError(f"covariates='joint' has a column twice in between={model.between!r}; leave one out")
     if len(names) == 1:
         return Regression(f"`{names[0]}` ~ 1")
     return Regression(f"cbind({', '.join(f'`{name}`' for name in names)}) ~ 1", family="multivariate_gaussian")
 
 
 def _right(formula: Any) -> str:
-    if not isinstance(formula, str) or sides(formula).left is not None:
+    if not isinstance(formula, str) or "~" not in formula or sides(formula).left is not None:
         raise FormulaError(f"between must be a one-sided formula such as '~ approach', got {formula!r}")
     return formula.split("~", 1)[1].strip()

@@ -214,7 +214,8 @@ def likelihood_ratio_test(restricted: Any, full: Any) -> pd.DataFrame:
     """Likelihood-ratio test of two nested fits to the same units: statistic, df, p_value.
 
     Both must have the same number of experts: fewer of them lie on the boundary, where the chi-square does not hold
-    (use `bootstrap_lrt`). Penalised fits are refused.
+    (use `bootstrap_lrt`). Penalised fits are refused, and fits of different responses, such as `covariates="joint"`
+    beside "fixed".
     """
     for model in (restricted, full):
         check_is_fitted(model, "fitted_")
@@ -225,6 +226,13 @@ def likelihood_ratio_test(restricted: Any, full: Any) -> pd.DataFrame:
         raise OptionError(
             f"the fits have {first.assembled.mixture.classes} and {second.assembled.mixture.classes} classes: the "
             "chi-square does not hold between them; use bootstrap_lrt()"
+        )
+    modelled = [set(report.responses_of(fitted)) for fitted in (first, second)]
+    if modelled[0] != modelled[1]:
+        shown = " and ".join("(" + ", ".join(report.responses_of(fitted)) + ")" for fitted in (first, second))
+        raise OptionError(
+            f"the fits are of different responses, {shown}, so that their likelihoods do not compare; covariates "
+            "modelled jointly are responses: fit both with covariates='fixed', or both jointly with the same ones"
         )
     if not np.array_equal(first.sample.weight, second.sample.weight):
         raise DataError(f"the fits are to different units ({restricted.n_units_} and {full.n_units_} of them)")

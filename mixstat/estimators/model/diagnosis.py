@@ -46,10 +46,12 @@ def collinear(plan: Plan, columns: Columns, values: np.ndarray, weight: np.ndarr
 def warn_of_collinear(dropped: set[str]) -> None:
     """A warning that names the columns."""
     if dropped:
+        growth = any(".kappa:" in name for name in dropped)
+        first = " (a curve's factors and what acts on them stand first)" if growth else ""
         warnings.warn(
             f"column(s) {', '.join(map(repr, column_names(dropped)))} are constant or linear combinations of the "
-            "columns before them; their coefficients are not estimated (fixed at 0). Drop them from the formula to "
-            "silence this",
+            f"columns before them{first}; their coefficients are not estimated (fixed at 0). Drop them from the formula "
+            "to silence this",
             CollinearityWarning,
             stacklevel=6,
         )

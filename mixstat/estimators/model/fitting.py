@@ -10,7 +10,9 @@ from mixstat.estimators.extras import extra_densities
 from mixstat.estimators.model.assembly import Assembled, assemble, replace_responses, to_data
 from mixstat.estimators.model.columns import Columns
 from mixstat.estimators.model.diagnosis import collinear, diagnose, require_enough, require_variation, warn_of_collinear
-from mixstat.estimators.model.occasions import Gathered, bind, covariate_response, encode, gather
+from mixstat.estimators.model.joint_covariates import covariate_response, require_apart, require_numbers
+from mixstat.estimators.model.occasion_columns import collinear_occasions
+from mixstat.estimators.model.occasions import Gathered, bind, encode, gather
 from mixstat.estimators.model.plan import GATE, Plan
 from mixstat.estimators.model.responses import ResponseData, bind_family, distinct, encode_response, redrawn
 from mixstat.estimators.model.sample import Known, Sample, gate_values, known_classes, known_columns, take_sample
@@ -50,6 +52,7 @@ def fit_model(table: Any, request: Request, sample_weight: Any) -> tuple[Fitted,
 def prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
     plan = with_times(request.plan, table, request.unit)
     request = request._replace(plan=plan)
+    require_numbers(plan, table)
     schema, materialized = _materialize(table, request, sample_weight)
     if GATE in materialized.offsets:
         raise FormulaError(
@@ -66,6 +69,8 @@ def prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
     columns = Columns(materialized)
     values = columns.values(materialized)
     dropped = collinear(plan, columns, values, sample.design_weight)
+    require_apart(plan, dropped)
+    dropped |= collinear_occasions(plan, responses, columns, values, sample.design_weight)
     families = {key: response.family for key, response in responses.items()}
     names = {key: response.names for key, response in responses.items()}
     assembled = assemble(plan, columns, families, names, extras=len(request.extras), dropped=dropped)

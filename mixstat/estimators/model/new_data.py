@@ -9,7 +9,8 @@ from scipy.special import softmax
 from mixstat.core.design import Data
 from mixstat.estimators.extras import extra_densities
 from mixstat.estimators.model.assembly import to_data
-from mixstat.estimators.model.occasions import Gathered, Grid, covariate_response, encode, gather
+from mixstat.estimators.model.joint_covariates import covariate_response
+from mixstat.estimators.model.occasions import Gathered, Grid, encode, gather
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.responses import ResponseData, distinct, encode_response
 from mixstat.estimators.model.sample import gate_values, known_values

@@ -232,12 +232,3 @@ def _column(outcome: OutcomePlan, family: Growth, rows: Materialized, name: str,
         met = ", ".join(map(time_label, family.levels))
         raise DataError(f"time {times[unknown][0]:g} was not seen in fit, where residual='occasion' met {met}")
     return (times == float(name)).astype(float)
-
-
-def covariate_response(names: Sequence[str], gathered: Gathered) -> Response:
-    """Covariates of subjects that are modelled jointly with the growth response, from their columns in its formulas."""
-    known = {name: m.values[:, i] for m in gathered.subjects.matrices.values() for i, name in enumerate(m.names)}
-    values = np.stack([known[name] for name in names], axis=1)
-    return (
-        Response("vector", tuple(names), values) if len(names) > 1 else Response("numeric", tuple(names), values[:, 0])
-    )

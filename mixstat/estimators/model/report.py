@@ -23,6 +23,12 @@ def labels_of(fitted: Fitted) -> list[Label]:
     return [fitted.assembled.named.labels[position] for position in fitted.assembled.named.ties.representative]
 
 
+def responses_of(fitted: Fitted) -> tuple[str, ...]:
+    """Columns whose density the likelihood holds, covariates that are modelled jointly among them."""
+    slots = [slot for stacked in fitted.assembled.stacks[0] for slot in stacked]
+    return tuple(dict.fromkeys(name for slot in slots for name in slot.responses))
+
+
 def coefficients_of(fitted: Fitted) -> list[Coefficient]:
     """The free parameters as `inference.labels` permutes them."""
     return [Coefficient(x.expert, (x.parameter, x.term), x.parameter == GATE) for x in labels_of(fitted)]
