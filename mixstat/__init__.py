@@ -23,6 +23,7 @@ from mixstat.exceptions import (
     FormulaError,
     LocalOptimumWarning,
     OptionError,
+    UnknownColumnError,
     UnseenLevelError,
 )
 from mixstat.families.growth.curves import register_curve
@@ -51,6 +52,7 @@ __all__ = [
     "Study",
     "SurvivalRegression",
     "Tails",
+    "UnknownColumnError",
     "UnseenLevelError",
     "bootstrap_lrt",
     "compare",

@@ -19,6 +19,10 @@ class FormulaError(MixstatError, ValueError):
     """A formula was refused, or cannot be evaluated on the data."""
 
 
+class UnknownColumnError(DataError, FormulaError):
+    """A formula names a column that the data do not have."""
+
+
 class UnseenLevelError(DataError):
     """New data hold a level of a categorical column that was not there in fit."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixstat.exceptions import DataError
+from mixstat.exceptions import DataError, UnknownColumnError
 from mixstat.formula.whitelist import did_you_mean, lag_of, shorten
 
 MAX_INTEGER = 2**53
@@ -88,6 +88,8 @@ class Table:
         return _scan(column, name, infinite)
 
     def _whole(self, name: str) -> Column:
+        if name not in self._known:
+            raise UnknownColumnError(self._absent(name) + _dotted(name))
         column = _read(self._pick(name), name)
         if len(column.values) != self.n_given:
             raise DataError(f"column {name!r} has {len(column.values)} rows, the table {self.n_given}.")
@@ -117,13 +119,20 @@ class Table:
         columns = {name: self.source[name] for name in self.names if name not in constants}
         return columns | {name: np.full(self.n_given, value) for name, value in constants.items()}
 
+    def _absent(self, name: str) -> str:
+        listed = shorten(", ".join(repr(n) for n in self.names), 300)
+        return f"no column {name!r} in the data.{did_you_mean(name, self.names)} Columns: {listed}."
+
     def _pick(self, name: str) -> Any:
         if name not in self._known:
-            listed = shorten(", ".join(repr(n) for n in self.names), 300)
-            raise DataError(f"no column {name!r} in the data.{did_you_mean(name, self.names)} Columns: {listed}.")
+            raise DataError(self._absent(name))
         if len(self._known) < len(self.names) and self.names.count(name) > 1:
             raise DataError(f"column {name!r} stands {self.names.count(name)} times in the data; rename or drop one.")
         return self.source[name]
+
+
+def _dotted(name: str) -> str:
+    return " A name with a dot is a column's name: attributes are not allowed in formulas." if "." in name else ""
 
 
 def _open(data: Any) -> tuple[Any, list[Any], int]:

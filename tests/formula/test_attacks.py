@@ -134,8 +134,7 @@ def test_refused_and_not_run(frame, attack, side):
             Schema.learn(frame, main={"m": main}, parts={"gate": gate or "~ x |"})
     assert time.perf_counter() - start < 2
     assert type(caught.value).__module__ == "mixstat.exceptions"
-    missing_column = "no column" in str(caught.value)
-    assert isinstance(caught.value, FormulaError) or missing_column
+    assert isinstance(caught.value, FormulaError)
     assert len(str(caught.value)) < 1500
     assert not hasattr(builtins, MARK)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixstat.exceptions import DataError, FormulaError, UnseenLevelError
+from mixstat.exceptions import DataError, FormulaError, UnknownColumnError, UnseenLevelError
 from mixstat.formula import Schema, register_transform, split_gate
 
 
@@ -206,6 +206,9 @@ def test_new_data_need_no_response(frame):
         ("y ~ x ~ z", "nested"),
         ("y ~ x + nothere", "no column 'nothere'"),
         ("y ~ gg", "Did you mean 'g'"),
+        ("y ~ x.__class__", "attributes are not allowed"),
+        ("y ~ np.__dict__", "attributes are not allowed"),
+        ("y.values ~ x", "attributes are not allowed"),
         ("y ~ unknown(x)", "register_transform"),
         ("y + x ~ z", "cbind"),
         ("y ~ cbind(x, z)", "left"),
@@ -221,6 +224,16 @@ def test_new_data_need_no_response(frame):
 def test_what_is_absent_says_so(frame, formula, hint):
     with pytest.raises((FormulaError, DataError), match=hint):
         learn(frame, formula)
+
+
+def test_a_column_that_is_absent_is_an_error_of_the_formula_and_of_the_data(frame):
+    with pytest.raises(UnknownColumnError) as caught:
+        learn(frame, "y ~ x + nothere")
+    assert isinstance(caught.value, FormulaError)
+    assert isinstance(caught.value, DataError)
+    schema, *_ = learn(frame, "y ~ x")
+    with pytest.raises(UnknownColumnError, match="no column 'x'"):
+        schema.transform(frame.drop(columns="x"))
 
 
 def test_offset_is_split_out(frame):
