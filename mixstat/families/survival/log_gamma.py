@@ -18,11 +18,11 @@ from mixstat.core.special import HALF_LOG_TWO_PI, polynomial, stirling_error
 Array = Any
 
 DEPTH = 40.0
-NODES, WEIGHTS = (np.polynomial.legendre.leggauss(40)[0] + 1) / 2, np.polynomial.legendre.leggauss(40)[1] / 2
+NODES, WEIGHTS = (np.polynomial.legendre.leggauss(28)[0] + 1) / 2, np.polynomial.legendre.leggauss(28)[1] / 2
 FACTORIALS = np.cumprod(np.arange(1.0, 25.0))
-_VALUE = tuple(1 / FACTORIALS[1:21])
-_SLOPE = tuple((k + 1) / FACTORIALS[k + 2] for k in range(20))
-_BEND = tuple((k + 1) * (k + 2) / FACTORIALS[k + 3] for k in range(20))
+_VALUE = tuple(1 / FACTORIALS[1:14])
+_SLOPE = tuple((k + 1) / FACTORIALS[k + 2] for k in range(13))
+_BEND = tuple((k + 1) * (k + 2) / FACTORIALS[k + 3] for k in range(13))
 _SMALL = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
 LARGEST = 600.0
 
@@ -47,7 +47,7 @@ class _Excess(NamedTuple):
 
 
 def _excess(x: Array) -> _Excess:
-    near = jnp.abs(x) < 1.0
+    near = jnp.abs(x) < 0.5
     s, far = jnp.where(near, x, 0.0), jnp.where(near, 1.0, jnp.minimum(x, LARGEST))
     e, square = jnp.exp(far), far * far
     return _Excess(
@@ -98,7 +98,7 @@ def _stretch(u: Array, a: Array, up: Array) -> Array:
     down = jnp.minimum(steep, (1.0 + DEPTH * safe * safe) / safe + jnp.sqrt(2.0 * DEPTH))
     length = jnp.where(up, length, jnp.maximum(down, normal))
     sign = jnp.where(up, 1.0, -1.0)
-    for _ in range(8):
+    for _ in range(6):
         s = u + sign * length
         excess = s * s * _excess(a * s).value - start - DEPTH
         rate = sign * jnp.where(a > 1e-8, jnp.expm1(jnp.minimum(a * s, LARGEST)) / safe, s)
