@@ -11,7 +11,7 @@ from pathlib import Path
 
 from timing import HERE, Row, has_r, scratch, single_thread, table
 
-SCRIPTS = ("gaussian", "starts", "multivariate", "cold", "large", "known", "latent_class", "inference", "growth")
+SCRIPTS = ("gaussian", "starts", "multivariate", "cold", "large", "known", "latent_class", "inference", "growth", "survival")
 SMALL = {
     "gaussian": ["--n", "3000"],
     "starts": ["--n", "600"],
@@ -22,9 +22,10 @@ SMALL = {
     "latent_class": ["--n", "500", "--starts", "3"],
     "inference": ["--replicates", "10"],
     "growth": ["--n", "60", "--large", "200"],
+    "survival": ["--n", "400"],
 }
-PYTHON = ("mixstat", "jax", "numpy", "scipy", "scikit-learn", "stepmix", "statsmodels")
-R = ("flexmix", "mclust", "MoEClust", "poLCA")
+PYTHON = ("mixstat", "jax", "numpy", "scipy", "scikit-learn", "stepmix", "statsmodels", "lifelines")
+R = ("flexmix", "mclust", "MoEClust", "poLCA", "survival", "flexsurv", "mpr")
 BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
 
 
