@@ -15,7 +15,7 @@ import pandas as pd
 
 from mixstat.exceptions import DataError, FormulaError, MixstatError
 from mixstat.formula import transforms
-from mixstat.formula.frame import Column
+from mixstat.formula.frame import LARGEST, Column, can_be_squared
 from mixstat.formula.whitelist import attribute, parse_expression, refuse, unquoted
 
 _ARITHMETIC = {
@@ -72,17 +72,16 @@ def missing_inputs(text: str, columns: Mapping[str, Column]) -> np.ndarray | Non
 
 
 def check_finite(text: str, values: np.ndarray, allowed: np.ndarray | None = None) -> None:
-    """DataError when a computed column is NaN or infinite in rows where its inputs are not missing."""
-    with np.errstate(all="ignore"):
-        if np.isfinite(values.sum()):
-            return
-    bad = ~np.isfinite(values)
+    """DataError when a computed column is no number that can be squared in rows where its inputs are not missing."""
+    if can_be_squared(values):
+        return
+    bad = ~(np.abs(values) < LARGEST)
     bad = bad.any(axis=1) if bad.ndim == 2 else bad
     count = int((bad if allowed is None else bad & ~allowed).sum())
     if count:
         raise DataError(
-            f"{text!r} is not a finite number in {count} of {len(values)} rows (a logarithm of zero, a constant "
-            "column scaled, an overflow ...); drop or change those rows, or change the expression."
+            f"{text!r} is not a finite number below {LARGEST:g} in {count} of {len(values)} rows (a logarithm of zero, "
+            "a constant column scaled, an overflow ...); drop or change those rows, or change the expression."
         )
 
 

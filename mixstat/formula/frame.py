@@ -17,6 +17,9 @@ from mixstat.exceptions import DataError, UnknownColumnError
 from mixstat.formula.whitelist import did_you_mean, lag_of, shorten
 
 MAX_INTEGER = 2**53
+LARGEST = 1e150
+"""Size of a column's largest number, or one over it, from which squares overflow or vanish."""
+SMALLEST_SQUARE = 1e-290
 MAX_NUMERIC_TEXTS = 20
 
 
@@ -336,14 +339,24 @@ def _lag(column: Column, name: str, steps: int) -> Column:
 
 
 def _scan(column: Column, name: str, allowed: bool) -> Column:
-    """Infinite values refused unless allowed; the mask of missing ones added to float columns."""
-    if column.values.dtype != np.float64 or column.missing is not None:
+    """Infinite values refused unless allowed, sizes beyond those that can be squared always; the mask of missing ones
+    added to float columns."""
+    if column.values.dtype != np.float64 or can_be_squared(column.values):
         return column
-    with np.errstate(all="ignore"):
-        if np.isfinite(column.values.sum()):
-            return column
     infinite = int(np.isinf(column.values).sum())
     if infinite and not allowed:
         raise DataError(f"column {name!r} holds {infinite} infinite values; make them missing or drop those rows.")
-    missing = np.isnan(column.values)
+    size = np.abs(column.values[np.isfinite(column.values)]).max(initial=0.0)
+    if size and not 1 / LARGEST < size < LARGEST:
+        raise DataError(
+            f"column {name!r} holds numbers of size up to {size:g}, whose squares overflow or vanish; rescale it."
+        )
+    missing = np.isnan(column.values) if column.missing is None else column.missing
     return replace(column, missing=missing) if missing.any() else column
+
+
+def can_be_squared(values: np.ndarray) -> bool:
+    """Whether the sum of squares neither overflows nor vanishes (zeros alone may), as where a value is not finite."""
+    with np.errstate(all="ignore"):
+        total = np.einsum("i,i->", values, values) if values.ndim == 1 else np.einsum("ij,ij->", values, values)
+    return bool(SMALLEST_SQUARE < total < np.inf) or (total == 0 and not values.any())

@@ -15,7 +15,7 @@ import numpy as np
 from mixstat.exceptions import DataError, FormulaError
 from mixstat.formula import compat, terms
 from mixstat.formula.evaluate import State, numeric
-from mixstat.formula.frame import Column, Table
+from mixstat.formula.frame import LARGEST, Column, Table, can_be_squared
 from mixstat.formula.grammar import Right, Term, label, parse_right
 from mixstat.formula.left import Left, Response
 from mixstat.formula.lexer import sides, uses_dot
@@ -335,11 +335,11 @@ def _direct(right: tuple[Term, ...], columns: Mapping[str, Column], n_rows: int)
 
 
 def _matrix(names: tuple[str, ...], values: np.ndarray, owners: tuple[str, ...]) -> Matrix:
-    with np.errstate(all="ignore"):
-        finite = np.isfinite(values.sum()) or np.isfinite(values).all()
-    if not finite:
-        bad = [name for name, column in zip(names, values.T, strict=True) if not np.isfinite(column).all()]
-        raise DataError(f"the columns {bad} are not finite numbers (an overflow in a product?); rescale their factors.")
+    usable = can_be_squared(values) or (np.abs(values) < LARGEST).all()
+    if not usable:
+        bad = [name for name, column in zip(names, values.T, strict=True) if not (np.abs(column) < LARGEST).all()]
+        reason = f"not finite numbers below {LARGEST:g} (an overflow in a product?)"
+        raise DataError(f"the columns {bad} are {reason}; rescale their factors.")
     values.flags.writeable = False
     return Matrix(names, values, owners)
 

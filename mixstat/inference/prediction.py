@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from scipy.special import softmax
 
 from mixstat.core.design import Data
 from mixstat.core.mixture import (
@@ -28,10 +29,15 @@ class UnitPosterior(NamedTuple):
 
 @double
 def unit_posterior(mixture: Mixture, phi: np.ndarray, data: Data) -> UnitPosterior:
-    """Bayes' rule for every unit of `data`."""
+    """Bayes' rule for every unit of `data`; where no class can have given the response, classes are as before it."""
     layout = data.layout()
-    result = posterior(mixture, phi, data.pack(layout))
-    return UnitPosterior(*(layout.read_units(leaf).T for leaf in result))
+    found = UnitPosterior(*(layout.read_units(leaf).T for leaf in posterior(mixture, phi, data.pack(layout))))
+    impossible = np.isneginf(found.log_density)
+    if not impossible.any():
+        return found
+    responsibility = found.responsibility.copy()
+    responsibility[impossible] = softmax(found.log_gate[impossible] + data.prior.T[impossible], axis=1)
+    return found._replace(responsibility=responsibility)
 
 
 @double

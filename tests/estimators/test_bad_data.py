@@ -154,6 +154,39 @@ def test_function_and_column_of_one_name():
     assert list(model.tidy()["term"]) == ["Intercept", "log", "log(w)", "Intercept"]
 
 
+@pytest.mark.parametrize(
+    ("formula", "changed", "match"),
+    [
+        ("y ~ x", {"y": DATA.y * 1e200}, "column 'y' holds numbers of size up to .*e.200.*rescale"),
+        ("y ~ x", {"y": DATA.y * 1e-200}, "column 'y' holds numbers of size up to .*e-2.*rescale"),
+        ("y ~ x", {"x": DATA.x * 1e200}, "column 'x' holds numbers of size up to .*rescale"),
+        ("I(y**2) ~ x", {"y": DATA.y * 1e100}, r"'I\(y \*\* 2\)' is not a finite number below 1e\+150"),
+        ("y ~ x * z", {"x": DATA.x * 1e100, "z": DATA.z * 1e100}, "not finite numbers below .*product"),
+    ],
+)
+def test_sizes_whose_squares_overflow(formula, changed, match):
+    refused(regression(formula), frame(**changed), match)
+
+
+def test_large_numbers_that_can_be_squared():
+    plain, large = (mixture().fit(frame(y=DATA.y * scale, x=DATA.x * scale)) for scale in (1.0, 1e140))
+    assert large.log_likelihood_ == pytest.approx(plain.log_likelihood_ - SIZE * np.log(1e140), rel=1e-10)
+    with pytest.raises(ms.DataError, match="rescale"):
+        plain.responsibilities(frame(y=1e200))
+
+
+def test_a_response_that_no_class_can_give():
+    """A unit known to be in an expert, whose response lies on the point mass."""
+    data = frame(y=np.where(DATA.b == 0, 0.0, np.exp(DATA.y)), known=np.nan)
+    gated = mixture(regression("y ~ x", family="gamma"), "~ z", extra=[ms.PointMass(0)], prior_classes="known")
+    model = gated.fit(data)
+    impossible = data.assign(known=np.where(DATA.b == 0, 2.0, np.nan))
+    found = model.responsibilities(impossible)
+    np.testing.assert_array_equal(found[DATA.b == 0], np.tile([0.0, 1.0, 0.0], (int((DATA.b == 0).sum()), 1)))
+    assert np.isneginf(model.predict(impossible, kind="log_density")[DATA.b == 0]).all()
+    assert np.isfinite(mixture().fit(DATA).responsibilities(frame(y=1e149))).all()
+
+
 @pytest.fixture(scope="module")
 def model():
     return regression("y ~ x + g").fit(DATA)

@@ -128,7 +128,10 @@ class Predicting:
         return new_data.gate_of(self.fitted_, self._new_table(X, None))
 
     def responsibilities(self, X: Any, y: Any = None) -> np.ndarray:
-        """Posterior class probabilities given the response, (unit, class), units in order of first appearance."""
+        """Posterior class probabilities given the response, (unit, class), units in order of first appearance.
+
+        Those of the gate where the response has density 0 in every class (a value beyond the box of a noise class).
+        """
         check_is_fitted(self, "fitted_")
         return self._posterior(self._new_table(X, y)).responsibility
 
