@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from mixstat.estimators.growth import GrowthCurve
 from mixstat.estimators.joint import Joint
-from mixstat.estimators.methods.score_tests import LOCATION
+from mixstat.estimators.methods.extending import LOCATION
 from mixstat.estimators.mixture import EQUAL
 from mixstat.estimators.regression import Regression
 from mixstat.exceptions import OptionError
@@ -34,6 +34,10 @@ def _joined(formula: str | None, terms: Sequence[str]) -> str:
 
 def _changed(outcome: Any, terms: Sequence[str], target: str) -> dict[str, Any]:
     """Arguments of an outcome whose parameter `target` depends on more covariates."""
+    if isinstance(outcome, GrowthCurve) and outcome.covariates != "fixed":
+        raise OptionError(
+            "a proposal tests covariates as given, which covariates='joint' does not say of some: write the model of it"
+        )
     coefficients = _curve(outcome).coefficients if isinstance(outcome, GrowthCurve) else ()
     if target == LOCATION and not coefficients:
         main, bar, gate = outcome.formula.partition("|")

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from mixstat.estimators.methods.score_tests import extended, values_by_name
+from mixstat.estimators.methods.extending import extended
+from mixstat.estimators.methods.score_tests import values_by_name
 from mixstat.estimators.mixture import MixtureOfExperts
 from mixstat.estimators.model.checks import integer
 from mixstat.estimators.model.checks import level as checked
@@ -198,9 +199,7 @@ class _Larger(NamedTuple):
 def _larger(model: Any, term: str, within: Sequence[str]) -> _Larger:
     training, fitted = training_of(model), model.fitted_
     request = model._request(training.formula)
-    plan = request.plan
-    for target in (GATE, *within):
-        plan = extended(plan, term, target)
+    plan = extended(request.plan, term, (GATE, *within))
     prepared = prepare(training.table, request._replace(plan=plan), training.sample_weight)
     if len(prepared.sample.kept) != len(fitted.sample.kept):
         raise DataError(f"{term!r} is missing in some rows of the fit; drop them and refit before testing it")

@@ -353,6 +353,9 @@ def test_where_terms_are_written(expert, targets, changed):
     assert (joint.gate, LINE.formula) == ("~ z + g", "y ~ x")
     with pytest.raises(OptionError, match="cannot write a model with covariates of 'random_covariance'"):
         placed(ms.MixtureOfExperts(CURVE), [], ["b"], ["random_covariance"])
+    own = ms.GrowthCurve("y ~ linear(t)", unit="id", between="~ a", covariates="joint")
+    with pytest.raises(OptionError, match="tests covariates as given"):
+        placed(ms.MixtureOfExperts(own), [], ["b"], ["location"])
 
 
 ZERO, CLEAR, FAILED = ChiSquare(0.1, 1, 0.7), ChiSquare(50.0, 1, 1e-9), ChiSquare(np.nan, 1, np.nan)

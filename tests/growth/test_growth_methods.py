@@ -7,6 +7,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 import mixstat as ms
+from mixstat.estimators.methods.extending import extended
 from mixstat.estimators.methods.interoperability import moved
 from mixstat.exceptions import OptionError
 from tests.growth import fitted
@@ -55,19 +56,97 @@ def test_tests_of_terms():
     assert zero["statistic"] == pytest.approx(statistic, rel=1e-8)
 
 
-def test_score_test_of_a_covariate_of_growth_factors():
-    """Without random coefficients g'H^-1 g of a regression on (1, t, x, x t) with a log standard deviation."""
-    seen = fitted.table(60).dropna(subset="math")
-    constant, grade, ses = np.ones(len(seen)), seen["grade"].to_numpy(), seen["ses"].to_numpy()
-    columns = np.column_stack([constant, grade, ses, ses * grade])
-    residual = seen["math"] - columns[:, :2] @ np.linalg.lstsq(columns[:, :2], seen["math"], rcond=None)[0]
+def score_of_regression(columns: np.ndarray, y: np.ndarray, known: int) -> float:
+    """g'H^-1 g of a regression with a log standard deviation, where the first `known` columns are fitted."""
+    residual = y - columns[:, :known] @ np.linalg.lstsq(columns[:, :known], y, rcond=None)[0]
     variance = np.mean(residual**2)
     gradient = np.append(columns.T @ residual, 0.0) / variance
     cross = 2 * columns.T @ residual / variance
-    information = np.block([[columns.T @ columns / variance, cross[:, None]], [cross[None], 2.0 * len(seen)]])
-    found = fitted.plain().score_test("ses", to="location").iloc[0]
-    assert found["statistic"] == pytest.approx(gradient @ np.linalg.solve(information, gradient), rel=1e-5)
-    assert found["df"] == 2
+    information = np.block([[columns.T @ columns / variance, cross[:, None]], [cross[None], 2.0 * len(y)]])
+    return gradient @ np.linalg.solve(information, gradient)
+
+
+def test_score_tests_of_a_covariate_of_growth_factors():
+    """Without random coefficients those of a regression on (1, t), with x and x t, or with x t alone."""
+    seen = fitted.table(60).dropna(subset="math")
+    constant, grade, ses, y = np.ones(len(seen)), *seen[["grade", "ses", "math"]].to_numpy(float).T
+    for to, added in (("location", [ses, ses * grade]), ("slope", [ses * grade]), (["intercept"], [ses])):
+        found = fitted.plain().score_test("ses", to=to).iloc[0]
+        expected = score_of_regression(np.column_stack([constant, grade, *added]), y, known=2)
+        assert found["statistic"] == pytest.approx(expected, rel=1e-5)
+        assert found["df"] == len(added)
+    both = fitted.plain().score_test("ses", to=["intercept", "slope"]).iloc[0]
+    assert both["to"] == "intercept + slope"
+    assert both["statistic"] == pytest.approx(fitted.plain().score_test("ses", to="location")["statistic"][0])
+
+
+def test_score_test_of_a_covariate_of_the_knot():
+    """By differences of the log-likelihood of a broken line without random coefficients."""
+    rows = fitted.table(60).dropna(subset="math")
+    model = ms.GrowthCurve("math ~ bilinear(grade)", unit="child", random="none", verbose=0).fit(rows)
+    time, x, y = rows[["grade", "ses", "math"]].to_numpy(float).T
+
+    def log_likelihood(b):
+        knot = b[3] + b[5] * x
+        mean = b[0] + b[1] * np.minimum(time, knot) + b[2] * np.maximum(time - knot, 0)
+        return norm.logpdf(y, mean, np.exp(b[4])).sum()
+
+    estimate = model.tidy()["estimate"].to_numpy()
+    at = np.array([*estimate[:4], 0.5 * np.log(estimate[4]), 0.0])
+    slope, curvature = differentiated(log_likelihood, at)
+    found = model.score_test("ses", to="knot").iloc[0]
+    assert found["df"] == 1
+    assert found["statistic"] == pytest.approx(slope @ np.linalg.solve(-curvature, slope), rel=0.02)
+
+
+def differentiated(function, at, step: float = 1e-3) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient and Hessian by central differences, over steps wide enough to average over kinks."""
+    steps = step * np.eye(len(at))
+    slope = [(function(at + h) - function(at - h)) / (2 * step) for h in steps]
+    curvature = [
+        [
+            (function(at + h + g) - function(at + h - g) - function(at - h + g) + function(at - h - g)) / (4 * step**2)
+            for g in steps
+        ]
+        for h in steps
+    ]
+    return np.array(slope), np.array(curvature)
+
+
+def test_a_score_test_of_both_places_is_close_to_the_likelihood_ratio():
+    """Of the gate and the growth factors together: the gate's single test and the factors' have fewer restrictions."""
+    model, rows = fitted.mixture(), fitted.table()
+    parts = {to: model.score_test("motivation", to=to).iloc[0] for to in ("gate", "location")}
+    both = model.score_test("motivation", to=["gate", "location"]).iloc[0]
+    assert both["df"] == parts["gate"]["df"] + parts["location"]["df"] == 7
+    assert both["statistic"] > max(part["statistic"] for part in parts.values())
+    expert = ms.GrowthCurve(fitted.FORMULA, unit="child", between="~ approach + motivation")
+    full = ms.MixtureOfExperts(expert, gate="~ ses + motivation", n_init=2, random_state=1, verbose=0).fit(rows)
+    ratio = ms.likelihood_ratio_test(model, full).iloc[0]
+    assert ratio["df"] == 7
+    assert both["statistic"] == pytest.approx(ratio["statistic"], rel=0.3)
+
+
+def test_where_terms_can_be_tested():
+    plan = fitted.mixture()._plan(None)
+    outcome = extended(plan, "z", ["gate", "slope1"]).outcomes[0]
+    assert extended(plan, "z", ["gate", "slope1"]).gate == "~ ses + z"
+    assert (outcome.formula, outcome.parts["slope1"]) == ("math ~ approach", "~ approach + z")
+    by_name = ms.GrowthCurve("y ~ bilinear(t)", unit="id", between={"slope1": "~ a", "knot": "~ b"})._plan(None)
+    parts = extended(by_name, "z", "location").outcomes[0].parts
+    assert [parts[n] for n in ("intercept", "slope1", "slope2", "knot")] == ["~ 1 + z", "~ a + z", "~ 1 + z", "~ b"]
+    loose = ms.GrowthCurve("y ~ bilinear(t)", unit="id", random_knot=True)
+    around = extended(loose._plan(None), "z", "location").outcomes[0]
+    written = loose.set_params(between="~ z")._plan(None).outcomes[0]
+    assert (around.formula, around.parts, around.family) == (written.formula, written.parts, written.family)
+    joint = extended(fitted.joint()._plan(None), "z", "location").outcomes
+    assert [o.formula for o in joint] == ["math ~ approach + z", "`approach` ~ 1"]
+    with pytest.raises(OptionError, match=r"'gate', 'location'.*'slope1'.*got 'slope3'"):
+        extended(plan, "z", "slope3")
+    with pytest.raises(OptionError, match="different ones tested together"):
+        extended(plan, "z", ["gate", "gate"])
+    with pytest.raises(OptionError, match="common to a class"):
+        extended(plan, "z", ["gate", "random_covariance"])
 
 
 def test_coefficients_moved_are_shown_ones():
@@ -99,8 +178,6 @@ def test_what_is_refused():
     model = fitted.mixture()
     with pytest.raises(OptionError, match="priors"):
         model.sample_posterior(10)
-    with pytest.raises(OptionError, match="common to a class"):
-        model.score_test("ses", to="random_covariance")
     with pytest.raises(OptionError, match="by must be"):
         model.trajectories(by="subject")
     with pytest.raises(OptionError, match="finite numbers"):

@@ -1,33 +1,31 @@
-"""Score tests: would a covariate add to the gate or to an expert? Answered at the fit, without refitting."""
+"""Score tests: would a covariate add to the gate, to an expert, or to both? Answered at the fit, without refitting."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mixstat.estimators.methods.extending import extended, places_of
 from mixstat.estimators.model.assembly import Assembled
 from mixstat.estimators.model.fitting import Standardized, prepare, standardize
-from mixstat.estimators.model.plan import GATE, Plan
 from mixstat.estimators.model.state import Fitted, Training
 from mixstat.exceptions import DataError, OptionError
-from mixstat.families.growth.random import COVARIANCE
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem
 from mixstat.inference import natural
 from mixstat.inference.hypotheses import ChiSquare, score_test
 
-LOCATION = "location"
 
-
-def score_tests(model: Any, training: Training, terms: list[str], to: str) -> pd.DataFrame:
+def score_tests(model: Any, training: Training, terms: list[str], to: str | Sequence[str]) -> pd.DataFrame:
     """One Rao test a term: term, to, statistic, df, p_value."""
-    rows = [{"term": term, "to": to, **_test(model, training, term, to)._asdict()} for term in terms]
+    places = " + ".join(places_of(to))
+    rows = [{"term": term, "to": places, **_test(model, training, term, to)._asdict()} for term in terms]
     return pd.DataFrame(rows)
 
 
 @double
-def _test(model: Any, training: Training, term: str, to: str) -> ChiSquare:
+def _test(model: Any, training: Training, term: str, to: str | Sequence[str]) -> ChiSquare:
     fitted: Fitted = model.fitted_
     request = model._request(training.formula)
     request = request._replace(plan=extended(request.plan, term, to))
@@ -58,27 +56,6 @@ def embedded(fitted: Fitted, assembled: Assembled, larger: Standardized) -> np.n
 def values_by_name(fitted: Fitted) -> Mapping[str, float]:
     """All coefficients by name, fixed ones included."""
     return {label.name: value for label, value in zip(fitted.assembled.named.labels, fitted.phi, strict=True)}
-
-
-def extended(plan: Plan, term: str, to: str) -> Plan:
-    """The plan with one more term in a formula."""
-    if to == GATE:
-        if plan.gate is None or sum(plan.copies) == 1:
-            raise OptionError("there is no gate with coefficients to add a term to")
-        return plan._replace(gate=f"{plan.gate} + {term}")
-    parameters = sorted({name for outcome in plan.outcomes for name in outcome.parts})
-    if to not in (LOCATION, *parameters):
-        raise OptionError(f"to must be one of {', '.join(map(repr, (GATE, LOCATION, *parameters)))}, got {to!r}")
-    if to == COVARIANCE:
-        raise OptionError(f"the {COVARIANCE} of a growth curve is common to a class; test location, a factor or gate")
-
-    def extend(outcome: Any) -> Any:
-        if to == LOCATION:
-            return outcome._replace(formula=f"{outcome.formula} + {term}")
-        parts = {name: f"{part} + {term}" if name == to else part for name, part in outcome.parts.items()}
-        return outcome._replace(parts=parts)
-
-    return plan._replace(templates=tuple(tuple(extend(o) for o in template) for template in plan.templates))
 
 
 def terms_of(add: Any) -> list[str]:

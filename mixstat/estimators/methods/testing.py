@@ -93,11 +93,14 @@ class Testing:
         columns = wald_columns(found.estimate, standard_errors(found.covariance), checked(level))
         return pd.DataFrame({"name": list(found.names), **columns})
 
-    def score_test(self, add: str | Sequence[str], to: str = "gate", X: Any = None, y: Any = None) -> pd.DataFrame:
+    def score_test(
+        self, add: str | Sequence[str], to: str | Sequence[str] = "gate", X: Any = None, y: Any = None
+    ) -> pd.DataFrame:
         """Rao's score test of adding a term, without refitting (chi-square; information of the larger model).
 
         add : a term ("age", "age + sex" is one joint test) or a list of them, tested one by one.
-        to : "gate", "location" (all experts), or another parameter ("sigma").
+        to : "gate", "location" (of all experts: of growth curves all their factors), another parameter ("sigma"; of
+            growth curves one factor, "slope1", or "knot"), or a list of such places: one test of all together.
 
         Needs the table that the model was fitted to: X, or by default the one of `fit`.
         """

@@ -50,8 +50,8 @@ def warn_of_collinear(dropped: set[str]) -> None:
         first = " (a curve's factors and what acts on them stand first)" if growth else ""
         warnings.warn(
             f"column(s) {', '.join(map(repr, column_names(dropped)))} are constant or linear combinations of the "
-            f"columns before them{first}; their coefficients are not estimated (fixed at 0). Drop them from the formula "
-            "to silence this",
+            f"columns before them{first}; their coefficients are not estimated (fixed at 0). Drop them from the "
+            "formula to silence this",
             CollinearityWarning,
             stacklevel=6,
         )

@@ -9,10 +9,11 @@ from mixstat.estimators.model.plan import OutcomePlan, Plan
 from mixstat.estimators.model.responses import ResponseData
 from mixstat.exceptions import DataError
 from mixstat.families.growth import Growth, Occasions
-from mixstat.families.growth.start import curve_loadings
+from mixstat.fit.precision import double
 from mixstat.fit.standardize import aliased
 
 
+@double
 def collinear_occasions(
     plan: Plan, responses: Mapping[str, ResponseData], columns: Columns, values: np.ndarray, weight: np.ndarray
 ) -> set[str]:
@@ -49,10 +50,23 @@ def _of_mean(
     grid = curve.starts(at.time[at.seen > 0])
     dependent = []
     for nonlinear in grid[[0, -1]] if len(grid) > 1 else grid:
-        loadings = curve_loadings(curve, at.time, np.concatenate([np.zeros(len(curve.factors)), nonlinear]))
-        before = [loading * z for loading, part in zip(np.asarray(loadings), acting, strict=False) for z in part]
+        loadings = _loadings(family, nonlinear, at)
+        before = [loading * z for loading, part in zip(loadings, acting, strict=True) for z in part]
         dependent.append(set(_aliased(before, own, at, weight)))
     return sorted(set.intersection(*dependent))
+
+
+def _loadings(family: Growth, nonlinear: np.ndarray, at: Occasions) -> list[np.ndarray]:
+    """Of the growth factors, in which the mean is linear, (occasion, subject) each."""
+    count = len(family.coefficients) - len(nonlinear)
+
+    def mean(factors: np.ndarray) -> np.ndarray:
+        eta = np.zeros(family.head)
+        eta[: len(family.coefficients)] = [*factors, *nonlinear]
+        return np.asarray(family.basis(list(eta), at)[0])
+
+    level = mean(np.zeros(count))
+    return [mean(factors) - level for factors in np.eye(count)]
 
 
 def _aliased(before: Sequence[np.ndarray], own: Sequence[np.ndarray], at: Occasions, weight: np.ndarray) -> list[int]:
