@@ -9,6 +9,7 @@ import numpy as np
 from mixstat.core.design import Design
 from mixstat.core.mixture import Mixture, gate_log_probability
 from mixstat.core.reduce import take_block
+from mixstat.core.special import expm1
 from mixstat.families.survival import Survival
 
 Array = Any
@@ -18,6 +19,8 @@ CURVES = ("survival", "cumulative_hazard", "hazard", "density", "cure", "conditi
 `conditional_survival` is survival to each time but the last, given survival to the last."""
 PREFIX = "expert_"
 """Before the name of a curve: that of every class."""
+LARGEST = 1e300
+"""The largest cumulative hazard: two of them have a difference."""
 NEVER = -1e4
 """log H of those to whom the event never comes."""
 

@@ -62,9 +62,9 @@ class Survival(Law):
         missing = np.where(np.isnan(times.lower), np.nan, 0.0)
         parts = [times.shown, log(times.last), times.event]
         if self.interval:
-            parts += [times.between, log(times.lower), times.lower > 0]
+            parts += [times.between, _log_or(times.lower, times.last), times.lower > 0]
         if self.entry:
-            parts += [times.entry > 0, log(times.entry)]
+            parts += [times.entry > 0, _log_or(times.entry, times.last)]
         if self.background:
             parts += [log(times.background)]
         parts += [np.full(len(missing), value) for value in self.constants]
@@ -153,3 +153,8 @@ class Survival(Law):
         reached = at.event > 0 if at.between is None else (at.event > 0) | (at.between > 0)
         known = -np.inf if at.log_background is None else np.where(at.event > 0, at.log_background, -np.inf)
         return np.where(reached, known, 0.0)
+
+
+def _log_or(values: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """log of times, where one is 0 of another: a time whose term is not used has to have finite derivatives."""
+    return log(np.where(values > 0, values, other))

@@ -46,14 +46,13 @@ class GeneralizedGamma(Survival):
 
     def logs(self, eta: Sequence[Array], log_time: Array, constants: Array) -> Logs:
         w, q = self._standard(eta, log_time)
-        log_survival = jax.scipy.special.log_ndtr(-w) if self.case == "lognormal" else log_gamma.log_tail(w, q)
-        density = log_gamma.log_density(w, q) - eta[1] - log_time
-        return Logs(jnp.log(jnp.maximum(-log_survival, 1e-300)), density - log_survival)
+        survival, total = log_gamma.log_normal_tails(w) if self.case == "lognormal" else log_gamma.log_tails(w, q)
+        return Logs(total, log_gamma.log_density(w, q) - eta[1] - log_time - survival)
 
     def jets(self, eta: Array, log_time: Array, constants: Array) -> tuple[Jet, Jet]:
         """w is moved by mu and sigma, q by itself or by sigma; the tail has its derivatives in closed form."""
         w, q = self._standard(tuple(eta), log_time)
-        tail = _normal_tail(w) if self.case == "lognormal" else log_gamma.tail(w, q)
+        tails = log_gamma.normal_tails(w) if self.case == "lognormal" else log_gamma.tails(w, q)
         inverse, zero, one = jnp.exp(-eta[1]) + 0.0 * w, jnp.zeros_like(w), jnp.ones_like(w)
         count = len(self.parameters)
         w_first = jnp.stack([-inverse, -w, zero][:count])
@@ -63,10 +62,8 @@ class GeneralizedGamma(Survival):
         by_q = {"generalized_gamma": [zero, zero, one], "gamma": [zero, q], "lognormal": [zero, zero]}[self.case]
         q_first = jnp.stack(by_q)
         q_second = outer(q_first) / jnp.maximum(q, 1e-300) if self.case == "gamma" else 0.0 * outer(q_first)
-        survival = _compose(tail, w_first, w_second[:count], q_first, q_second)
-        value, slope, bend = jnp.log(jnp.maximum(-tail.value, 1e-300)), 1.0 / tail.value, -1.0 / tail.value**2
-        density = self._density_jet(eta, log_time)
-        return survival.through(value, slope, bend), density.plus(survival, -1.0)
+        survival, total = (_compose(tail, w_first, w_second[:count], q_first, q_second) for tail in tails)
+        return total, self._density_jet(eta, log_time).plus(survival, -1.0)
 
     def _density_jet(self, eta: Array, log_time: Array) -> Jet:
         """log f, whose derivatives are cheap."""
@@ -101,13 +98,6 @@ class GeneralizedGamma(Survival):
         events = weight @ (at.event > 0) / weight.sum()
         first = np.array([centre + (1.0 - events) * spread, np.log(max(spread, 1e-6))])
         return [np.append(first, q) for q in SHAPES] if self.case == "generalized_gamma" else [first]
-
-
-def _normal_tail(w: Array) -> log_gamma.Tail:
-    value = jax.scipy.special.log_ndtr(-w)
-    hazard = jnp.exp(-0.5 * w * w - log_gamma.HALF_LOG_TWO_PI - value)
-    zero = jnp.zeros_like(w)
-    return log_gamma.Tail(value, -hazard, zero, -hazard * (hazard - w), zero, zero)
 
 
 def _compose(tail: log_gamma.Tail, w1: Array, w2: Array, q1: Array, q2: Array) -> Jet:

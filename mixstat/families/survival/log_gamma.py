@@ -1,4 +1,4 @@
-"""The tail of a standardised log-gamma variable, log P(W > w), with first and second derivatives.
+"""The tail of a standardised log-gamma variable, log P(W > w) and log[-log P(W > w)], with two derivatives each.
 
     log f(w; q) = c(q) - [exp(qw) - 1 - qw] / q^2,      c(q) = - log(2 pi)/2 - delta(1/q^2),      delta Stirling's error
 
@@ -24,11 +24,11 @@ _VALUE = tuple(1 / FACTORIALS[1:14])
 _SLOPE = tuple((k + 1) / FACTORIALS[k + 2] for k in range(13))
 _BEND = tuple((k + 1) * (k + 2) / FACTORIALS[k + 3] for k in range(13))
 _SMALL = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
-LARGEST = 600.0
+LARGEST = 150.0
 
 
 class Tail(NamedTuple):
-    """log P(W > w) and its derivatives by w and q."""
+    """log P(W > w), or the log of its negative, and its derivatives by w and q."""
 
     value: Array
     by_w: Array
@@ -36,6 +36,13 @@ class Tail(NamedTuple):
     by_ww: Array
     by_wq: Array
     by_qq: Array
+
+
+class Tails(NamedTuple):
+    """log S = log P(W > w) and log H = log(-log S), which is not lost where S rounds to 1."""
+
+    survival: Tail
+    total: Tail
 
 
 class _Excess(NamedTuple):
@@ -106,8 +113,8 @@ def _stretch(u: Array, a: Array, up: Array) -> Array:
     return length
 
 
-def tail(w: Array, q: Array) -> Tail:
-    """log P(W > w) and derivatives, elementwise."""
+def tails(w: Array, q: Array) -> Tails:
+    """log S and log H with derivatives, elementwise."""
     sign = jnp.where(q < 0, -1.0, 1.0)
     a, u = jnp.abs(q), sign * w
     up = u >= 0
@@ -124,23 +131,59 @@ def tail(w: Array, q: Array) -> Tail:
     first = jnp.sum(weight * slope, axis=0) / mass
     second = jnp.sum(weight * (slope * slope + by_aa - s**4 * excess.bend), axis=0) / mass
     log_f = value - here
-    log_mass = log_f + jnp.log(length * mass)
-    direct = up == (q >= 0)
-    inner = jnp.minimum(log_mass, -1e-300)
-    log_tail = jnp.where(direct, log_mass, jnp.log1p(-jnp.exp(inner)))
-    share = jnp.where(direct, 1.0, -jnp.exp(log_mass - log_tail))
-    by_q = share * first
-    hazard = jnp.exp(log_f - log_tail)
     density_w = -sign * u * _slope_ratio(a, u)
-    density_q = by_a - u**3 * _excess(a * u).slope
-    return Tail(
-        log_tail,
-        -hazard,
-        sign * by_q,
-        -hazard * (density_w + hazard),
-        -hazard * sign * (density_q - by_q),
-        share * second - by_q * by_q,
+    density_q = sign * (by_a - u**3 * _excess(a * u).slope)
+    return _from_side(_Side(up == (q >= 0), log_f, jnp.log(length * mass), sign * first, second), density_w, density_q)
+
+
+class _Side(NamedTuple):
+    """The side that was summed (S itself, or 1 - S): log f, the log of the side over f, its log's derivative by q, and
+    its second derivative by q over itself."""
+
+    is_survival: Array
+    log_f: Array
+    log_ratio: Array
+    first: Array
+    second: Array
+
+
+def _from_side(side: _Side, density_w: Array, density_q: Array) -> Tails:
+    """Both logs, given the derivatives of log f."""
+    direct, log_side = side.is_survival, jnp.minimum(side.log_f + side.log_ratio, -1e-300)
+    log_s = jnp.where(direct, log_side, jnp.log1p(-jnp.exp(jnp.where(direct, -1.0, log_side))))
+    log_h = jnp.where(direct, jnp.log(-log_side), log_minus_log1p(jnp.where(direct, -1.0, log_side)))
+    other = jnp.where(direct, 0.0, log_side - log_s)
+    share = jnp.where(direct, 1.0, -jnp.exp(other))
+    scaled = jnp.where(direct, 1.0 / log_side, jnp.exp(other - log_h))
+    rate = jnp.exp(-side.log_ratio)
+    hazard, relative, by_q = jnp.abs(share) * rate, jnp.abs(scaled) * rate, share * side.first
+    turn_w, turn_q, total_q = density_w + hazard, density_q - by_q, scaled * side.first
+    return Tails(
+        Tail(log_s, -hazard, by_q, -hazard * turn_w, -hazard * turn_q, share * side.second - by_q * by_q),
+        Tail(
+            log_h,
+            relative,
+            total_q,
+            relative * (turn_w - relative),
+            relative * (turn_q - total_q),
+            scaled * (side.second - share * side.first * side.first) - total_q * total_q,
+        ),
     )
+
+
+def log_minus_log1p(log_p: Array) -> Array:
+    """log[-log(1 - p)] from log p < 0."""
+    tiny = log_p < -18.0
+    p = jnp.exp(jnp.where(tiny, -1.0, log_p))
+    return jnp.where(tiny, log_p + 0.5 * jnp.exp(log_p), jnp.log(-jnp.log1p(-p)))
+
+
+def normal_tails(w: Array) -> Tails:
+    """`tails` at q = 0, without derivatives by q."""
+    up, zero = w >= 0, jnp.zeros_like(w)
+    log_f = -0.5 * w * w - HALF_LOG_TWO_PI
+    side = jax.scipy.special.log_ndtr(-jnp.abs(w))
+    return _from_side(_Side(up, log_f, side - log_f, zero, zero), -w, zero)
 
 
 def _graded(scales: Array) -> tuple[Array, Array]:
@@ -159,12 +202,26 @@ def _slope_ratio(a: Array, u: Array) -> Array:
 
 
 @jax.custom_jvp
-def log_tail(w: Array, q: Array) -> Array:
-    """log P(W > w)."""
-    return tail(w, q).value
+def log_tails(w: Array, q: Array) -> tuple[Array, Array]:
+    """log S and log H."""
+    found = tails(w, q)
+    return found.survival.value, found.total.value
 
 
-@log_tail.defjvp
-def _log_tail_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    found = tail(*primals)
-    return found.value, found.by_w * tangents[0] + found.by_q * tangents[1]
+@log_tails.defjvp
+def _log_tails_jvp(primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
+    found = tails(*primals)
+    return tuple(t.value for t in found), tuple(t.by_w * tangents[0] + t.by_q * tangents[1] for t in found)
+
+
+@jax.custom_jvp
+def log_normal_tails(w: Array) -> tuple[Array, Array]:
+    """`log_tails` at q = 0."""
+    found = normal_tails(w)
+    return found.survival.value, found.total.value
+
+
+@log_normal_tails.defjvp
+def _log_normal_tails_jvp(primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
+    found = normal_tails(*primals)
+    return tuple(t.value for t in found), tuple(t.by_w * tangents[0] for t in found)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixstat.core.family import Array, Parameter
-from mixstat.core.special import sigmoid, softplus
+from mixstat.core.special import softplus
 from mixstat.exceptions import DataError
 from mixstat.families._host import usable
 from mixstat.families.survival.family import Survival
@@ -75,7 +75,7 @@ class Spline(Survival):
         value, log_slope = self._curve(eta, log_time, constants)
         if not self.odds:
             return Logs(value, value + log_slope - log_time)
-        return Logs(jnp.log(softplus(value)), log_slope + jnp.log(sigmoid(value)) - log_time)
+        return Logs(log_softplus(value), log_slope - softplus(-value) - log_time)
 
     def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """A straight line: a Weibull or a log-logistic law."""
@@ -88,3 +88,9 @@ class Spline(Survival):
         first, width = self.constants[0], self.constants[-1] - self.constants[0]
         level = np.log(np.average(seen, weights=weight).clip(1e-3, 0.999)) + slope * (first - centre)
         return np.array([level, slope * width, *np.zeros(self.interior)])
+
+
+def log_softplus(x: Array) -> Array:
+    """log log(1 + e^x), which tends to x - e^x / 2."""
+    far = x < -18.0
+    return jnp.where(far, x - 0.5 * jnp.exp(jnp.where(far, x, 0.0)), jnp.log(softplus(jnp.where(far, 0.0, x))))
