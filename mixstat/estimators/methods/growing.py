@@ -8,6 +8,7 @@ from scipy.stats import norm
 from sklearn.utils.validation import check_is_fitted
 
 from mixstat.core.design import Data
+from mixstat.estimators.methods.factor_means import factor_means
 from mixstat.estimators.methods.grids import rows_of
 from mixstat.estimators.methods.over_time import (
     Profiles,
@@ -64,6 +65,18 @@ class Growing:
             columns |= {name: value, f"std_error_{name}": spread}
         keys = profiles(self.fitted_, table).keys
         return pd.concat([keys, pd.DataFrame(columns)], axis=1)
+
+    def factor_means(self, *, level: float = 0.95, covariance: str | None = None) -> pd.DataFrame:
+        """Mean of every growth factor and knot by class, alpha_k + B_k E[x | k], with delta-method errors.
+
+        `tidy()` has alpha_k, the values at x = 0. What E[x | k] is says the column `covariates`: "modelled", the class
+        means of `covariates="joint"`, estimated with the rest (the "mueta" of nlpsem); "averaged", of given covariates,
+        their average over the subjects of the fit with responsibilities as weights, which counts as known; "none",
+        without covariates. `covariance` is the kind of `covariance()` that errors come from.
+        """
+        check_is_fitted(self, "fitted_")
+        require_growth(self.fitted_, "factor_means()")
+        return factor_means(self, level, covariance)
 
     def trajectories(
         self,

@@ -7,6 +7,7 @@ import numpy as np
 
 from mixstat.estimators.model.occasions import Gathered
 from mixstat.estimators.model.plan import Plan
+from mixstat.estimators.model.state import Fitted
 from mixstat.exceptions import DataError, OptionError
 from mixstat.formula import Response
 from mixstat.formula.frame import Table
@@ -17,6 +18,13 @@ def joint_names(plan: Plan) -> tuple[str, ...]:
     """Columns of the covariates that are modelled jointly, none in other models."""
     beside = [outcome for outcome in plan.outcomes if plan.repeated and not outcome.family.repeated]
     return tuple(dict.fromkeys(name for outcome in beside for name in parse_left(outcome.formula).variables))
+
+
+def mean_labels(fitted: Fitted) -> dict[tuple[int, str], int]:
+    """Places in theta of the class means of covariates that are modelled jointly, by expert and column."""
+    names = {f"mean[{name}]": name for name in joint_names(fitted.plan)}
+    labels = [fitted.assembled.named.labels[place] for place in fitted.assembled.named.ties.representative]
+    return {(x.expert, names[x.parameter]): place for place, x in enumerate(labels) if x.parameter in names}
 
 
 def require_numbers(plan: Plan, table: Any) -> None:

@@ -66,7 +66,7 @@ def _of_slot(
     """Coefficients of one outcome; what is shared is nothing special of an expert that is alone."""
     links = {place: group.link for group in slot.family.natural for place in group.parameters}
     for index, (parameter, places) in enumerate(zip(slot.family.parameters, slot.columns, strict=True)):
-        shown = f"{parameter.name}[{slot.response}]" if several else parameter.name
+        shown = f"{parameter.name}[{slot.response}]" if several and "[" not in parameter.name else parameter.name
         for place in places:
             name, term = columns.by_place[place], _term_name(columns.terms[place])
             if parameter.term and place == 0:
