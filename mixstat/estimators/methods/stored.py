@@ -92,13 +92,13 @@ def _describe_numbers(fitted: Fitted) -> dict[str, np.ndarray]:
         "weight": sample.weight,
         "unit": None if sample.unit is None else sample.unit.astype(np.int32),
         "observed": None if sample.seen is None else sample.seen.astype(np.int32),
+        "known": np.array(fitted.known.labels, dtype=float) if fitted.known.labels else None,
         "gradient": solution.gradient,
         "information": solution.information,
     }
     for index, state in enumerate(fitted.extra_states):
         numbers[f"noise{index}"] = np.concatenate([np.stack(box) for box in state], axis=1) if state else None
     return {name: np.asarray(values) for name, values in numbers.items() if values is not None}
-        "known": np.array(fitted.known.labels, dtype=float) if fitted.known.labels else None,
 
 
 def restore(found: Archive, families: Mapping[str, Family]) -> "MixtureEstimator":
@@ -146,6 +146,7 @@ def _fitted(request: Request, plain: Plain, numbers: Numbers) -> Fitted:
         dropped=tuple(dropped),
         interrupted=plain.take("interrupted", bool),
         names=_expert_names(plain.take("expert_names", list), assembled),
+        known=_known(request, assembled, numbers),
     )
 
 
@@ -154,7 +155,6 @@ def _restore_array_mode(model: Any, stored: Plain) -> str:
     if model._representative().formula is not None:
         raise DataError("a model with a formula is not fitted to arrays")
     formula, count = stored.take("formula", str), stored.take_count("columns")
-        known=_known(request, assembled, numbers),
     names = stored.take("names", list, NoneType)
     stored.finish()
     if names is not None:
@@ -263,6 +263,17 @@ def _columns(plan: Plan, schema: Schema) -> Columns:
     return Columns(Materialized(matrices, offsets, None, {}, np.empty(0, dtype=np.intp), 0, 0))
 
 
+def _known(request: Request, assembled: Assembled, numbers: Numbers) -> Known:
+    """The columns of known classes, and the classes' labels there if they were reordered."""
+    columns, classes = known_columns(request.prior_classes), assembled.mixture.classes
+    labels = numbers.take_optional("known", classes) if columns else None
+    if labels is None:
+        return Known(columns)
+    if sorted(labels.tolist()) != list(range(classes)):
+        raise DataError(f"the labels of known classes are not 0 to {classes - 1}")
+    return Known(columns, tuple(int(label) for label in labels))
+
+
 def _extra_states(request: Request, assembled: Assembled, numbers: Numbers) -> tuple[list[Box], ...]:
     """What the extra classes learnt: boxes of the responses, in the order of the first expert's outcomes."""
     slots = sorted((slot for slots in assembled.stacks[0] for slot in slots), key=lambda slot: _order(slot.plan))
@@ -300,17 +311,6 @@ def _sample(request: Request, rows: Plain, numbers: Numbers) -> Sample:
         unit = numbers.take("unit", None, kind="i").astype(np.int64)
         if not len(unit) or unit.min() < 0 or unit.max() + 1 != len(weight):
             raise DataError("the array 'unit' does not number the units")
-def _known(request: Request, assembled: Assembled, numbers: Numbers) -> Known:
-    """The columns of known classes, and the classes' labels there if they were reordered."""
-    columns, classes = known_columns(request.prior_classes), assembled.mixture.classes
-    labels = numbers.take_optional("known", classes) if columns else None
-    if labels is None:
-        return Known(columns)
-    if sorted(labels.tolist()) != list(range(classes)):
-        raise DataError(f"the labels of known classes are not 0 to {classes - 1}")
-    return Known(columns, tuple(int(label) for label in labels))
-
-
     row_weight = weight if unit is None else weight[unit]
     repeated = request.plan.repeated
     if repeated:

@@ -117,13 +117,13 @@ def _materialize(table: Any, request: Request, sample_weight: Any) -> tuple[Sche
         main=request.plan.main,
         parts=request.plan.parts,
         variables=[name for name in dict.fromkeys(named) if name],
+        apart=known_columns(request.prior_classes),
         keep_missing_response=request.plan.has_several_outcomes,
     )
 
 
 def _responses(
     request: Request, rows: Materialized, gathered: Gathered | None, sample: Sample
-        apart=known_columns(request.prior_classes),
 ) -> dict[str, ResponseData]:
     """Encoded responses by outcome key; every expert template must model the same ones."""
     atoms = atoms_of(request.extras)
@@ -201,13 +201,13 @@ def maximize_prepared(request: Request, prepared: Prepared) -> tuple[Fitted, Pro
         (natural.slope(assembled.mixture, phi) @ jacobian @ ties.matrix)[ties.representative],
         tuple(sorted(prepared.dropped)),
         found.interrupted,
+        known=Known(known_columns(request.prior_classes)),
     )
     return fitted, found.problem.weighted(unit)
 
 
 def _standardized(data: Data, scaling: Scaling, gate_columns: tuple[int, ...]) -> Data:
     gate = data.gate
-        known=Known(known_columns(request.prior_classes)),
     if gate is not None:
         places = list(gate_columns)
         gate = (gate - scaling.centre[places, None]) / scaling.scale[places, None]
