@@ -127,8 +127,31 @@ class Selection:
         raise NotImplementedError
 
 
+class Softening:
+    """Optional softening: a constant in the data makes the log-density smooth; the larger it is, the smoother."""
+
+    @property
+    def softer(self) -> tuple[float, ...]:
+        """Constants by which a search comes to the data's own, the largest first; none where the density is smooth."""
+        return ()
+
+    @property
+    def jumps(self) -> tuple[int, ...]:
+        """Parameters in whose predictors the density jumps if the constant is small."""
+        return ()
+
+    @property
+    def approximate(self) -> bool:
+        """Whether the density is an approximation of what it stands for, so that errors are those of a sandwich."""
+        return False
+
+    def softened(self, data: np.ndarray, constant: float) -> np.ndarray:
+        """`data` with another constant."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Family(ClosedForm, Selection):
+class Family(ClosedForm, Selection, Softening):
     """Base of all families: frozen, hashed by value, holding no arrays.
 
     A subclass states `name`, `parameters` and the five methods below. `data` is what `encode` returns: an array

@@ -51,7 +51,14 @@ class GrowthCurve(MixtureEstimator):
         "all" growth factors of the curve, "none", or some, `"intercept + slope1"`; without a curve the terms with a
         random coefficient, `"1 + time"` ("all" is then `"1"`).
     random_knot : bool
-        Whether the curve's knots or rates are random too, by expansion around the class's own.
+        Whether the curve's knots or rates are random too, by a first-order expansion around the class's own. The
+        likelihood is then an approximation, and standard errors are robust ones (sandwich) unless asked otherwise.
+    smoothing : float, optional
+        The constant c of s = sqrt((t - knot)^2 + c), which stands for |t - knot| around random knots, in squared units
+        of time. None: the square of a quarter of the median time between a subject's occasions, whatever the unit. A
+        mean over knots of variance v is about as smooth as s with c = v. Small values, as the 1e-6 of nlpsem 0.4, make
+        the likelihood jump at the observed times: the best maximum is still looked for, but no standard error of a
+        knot is right there, and `status_` says so.
     random_covariance : {"full", "diagonal"} or sequence of sequences of str
         Which random coefficients correlate: all, none, or those of a group, `[("intercept", "slope1"), ("slope2",)]`
         (without a curve by their columns, `[("Intercept", "time")]`).
@@ -89,6 +96,7 @@ class GrowthCurve(MixtureEstimator):
         between: str | Mapping[str, str] | None = None,
         random: str = "all",
         random_knot: bool = False,
+        smoothing: float | None = None,
         random_covariance: str | Sequence[Sequence[str]] = "full",
         proportional: bool = False,
         covariates: str = "fixed",
@@ -105,6 +113,7 @@ class GrowthCurve(MixtureEstimator):
         self.between = between
         self.random = random
         self.random_knot = random_knot
+        self.smoothing = smoothing
         self.random_covariance = random_covariance
         self.proportional = proportional
         self.covariates = covariates
@@ -171,6 +180,7 @@ def plan_growth(key: str, model: GrowthCurve, source: str) -> OutcomePlan:
         proportional=_is_proportional(model),
         residual=model.residual if model.residual in RESIDUALS else "iid",
         effects=expands and right != "1",
+        softness=_softness(model, curve),
     )
     main, shared = f"{written.response} ~ {right}", shared_names(model.shared)
     return OutcomePlan(key, main, parts, family, shared, {}, 0.0, 0.0, source, occasions)
@@ -237,6 +247,17 @@ def _blocks(model: GrowthCurve, random: tuple[str, ...], curve: Curve | None) ->
     if curve is not None:
         require_blocks(groups, random)
     return groups
+
+
+def _softness(model: GrowthCurve, curve: Curve | None) -> tuple[float, ...]:
+    """The smoothing constant of random knots, if it is given."""
+    if model.smoothing is None:
+        return ()
+    if curve is None or not curve.smoothed:
+        raise OptionError(
+            "smoothing= is for random knots: give a bilinear or trilinear curve and random_knot=True, or leave it out"
+        )
+    return (number("smoothing", model.smoothing, low=1e-12),)
 
 
 def _is_proportional(model: GrowthCurve) -> bool:

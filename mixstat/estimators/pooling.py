@@ -47,7 +47,7 @@ class Pooled:
         return table.assign(df=self.df, missing_information=self.missing_information)
 
 
-def pool(models: Sequence[Any], kind: str = "information") -> Pooled:
+def pool(models: Sequence[Any], kind: str | None = None) -> Pooled:
     """Pool fits of one model to multiply imputed data by Rubin's rules (1987).
 
     The experts of each fit are first put in the order that comes nearest to the first fit's coefficients. `kind` is

@@ -23,11 +23,11 @@ from mixstat.fit.options import Options
 from mixstat.fit.penalty import Penalty
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Evaluation, Problem
+from mixstat.fit.scores import weighted_scores
 from mixstat.fit.ties import TieMap, Ties
 from mixstat.formula.grammar import parse_right
 from mixstat.formula.whitelist import quoted
 from mixstat.inference.hypotheses import ChiSquare, chi_square, likelihood_ratio, score_test
-from mixstat.inference.information import weighted_scores
 
 CLEAR = 2.0
 """Standard errors above 0 of an importance worth a test."""

@@ -25,11 +25,16 @@ JUMP = 10.0
 
 def kinks_of(mixture: Mixture, ties: Ties) -> np.ndarray:
     """(theta,) positions of the free parameters in which the likelihood has kinks."""
-    kinked = np.zeros(mixture.size, dtype=bool)
+    return places_of(mixture, ties, "kinks")
+
+
+def places_of(mixture: Mixture, ties: Ties, name: str) -> np.ndarray:
+    """(theta,) positions of the free parameters of the predictors that families name (`kinks`, `jumps`)."""
+    named = np.zeros(mixture.size, dtype=bool)
     for group, place in zip(mixture.groups, mixture.split(np.arange(mixture.size))[0], strict=True):
         for outcome, rows in zip(group.outcomes, group.split(place), strict=True):
-            kinked[rows[..., np.isin(outcome.parameter_of, outcome.family.kinks)]] = True
-    return np.flatnonzero(kinked[ties.representative])
+            named[rows[..., np.isin(outcome.parameter_of, getattr(outcome.family, name))]] = True
+    return np.flatnonzero(named[ties.representative])
 
 
 class Kinks(NamedTuple):

@@ -1,5 +1,7 @@
 """maximize: from data to a Solution. Starts, a short EM on all, the best carried to a maximum, a verdict."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +18,14 @@ from mixstat.fit.order import Order
 from mixstat.fit.penalty import Penalty
 from mixstat.fit.problem import Evaluation, Problem
 from mixstat.fit.progress import progress
+from mixstat.fit.scores import score_products
 from mixstat.fit.search import FITTED, GIVEN, Candidate, Search
+from mixstat.fit.softening import JUMPS, follow, over_jumps, settled, softened, stages
 from mixstat.fit.solution import Solution, Start
 from mixstat.fit.ties import Ties
 from mixstat.fit.verdict import judge, judge_em
 
-FRACTIONS = (-0.5, -0.3, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.3, 0.5)
+FRACTIONS = tuple(sign * size for size in (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0) for sign in (-1, 1))
 ROUNDS = 6
 
 
@@ -74,25 +78,64 @@ def maximize(
             raise
     finally:
         bar.close()
-    return Found(_conclude(search, starts or search.table()), interrupted, problem)
+    return Found(_conclude(search, starts or search.table(), _smooth(model, problem)), interrupted, problem)
+
+
+def _smooth(model: Model, problem: Problem) -> Problem:
+    """The problem whose curvature and scores tell of uncertainty: the same, or with the smoothest likelihood."""
+    if not stages(model.mixture):
+        return problem
+    return Problem(model.mixture, softened(model.mixture, model.data, 0), model.ties, model.penalty)
 
 
 def _run(model: Model, search: Search, rng: np.random.Generator, start: np.ndarray | None) -> tuple[Start, ...]:
     """Fill the search; the table of starts."""
+    if start is None:
+        return _sharpen(model, search, rng) if stages(model.mixture) else _explore(model, search, rng)
+    search.begin(*_given(search.problem, model.data, start))
+    return _carry(model, search)
+
+
+def _explore(model: Model, search: Search, rng: np.random.Generator) -> tuple[Start, ...]:
     options, units = search.options, len(model.data.weight)
     single = model.mixture.classes == 1 and variants(model.mixture, model.data) == 1
-    if start is not None:
-        search.begin(*_given(search.problem, model.data, start))
-    elif single:
+    if single:
         search.begin_all(model.data, rng)
     elif units * _occasions(model) > options.screen_above:
         return _screen(model, search, rng)
     else:
         search.begin_all(model.data, rng)
-    if options.algorithm != "newton":
-        return search.table()
-    search.carry(options.carried(units * search.problem.ties.size))
+    return _carry(model, search)
+
+
+def _carry(model: Model, search: Search) -> tuple[Start, ...]:
+    if search.options.algorithm == "newton":
+        search.carry(search.options.carried(len(model.data.weight) * search.problem.ties.size))
     return search.table()
+
+
+def _sharpen(model: Model, search: Search, rng: np.random.Generator) -> tuple[Start, ...]:
+    """A likelihood that jumps: search the smoothest one, and follow its maxima."""
+    smooth = model._replace(data=softened(model.mixture, model.data, 0))
+    small = Search(_smooth(model, search.problem), search.options, search.bar, search.order)
+    with _kept(small, search):
+        _explore(smooth, small, rng)
+        found = [optimum.at.theta for optimum in small.optima] or [small.best().theta]
+        found = follow(search.problem, model.data, found, search.options)
+    _hand_over(found, search)
+    if search.options.algorithm == "newton":
+        search.carry(len(found))
+    return _screened_table(small, search, "short EM only, not carried on")
+
+
+@contextmanager
+def _kept(small: Search, search: Search) -> Iterator[None]:
+    """What another search has found is handed over if it is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _hand_over([small.best().theta] if small.candidates else [], search)
+        raise
 
 
 def _occasions(model: Model) -> int:
@@ -128,34 +171,30 @@ def _screen(model: Model, search: Search, rng: np.random.Generator) -> tuple[Sta
         search.bar,
         Order(search.problem, search.order.keep),
     )
-    try:
+    with _kept(small, search):
         small.begin_all(part, rng)
         small.carry(options.carried(0))
-    except KeyboardInterrupt:
-        _hand_over([small.best().theta] if small.candidates else [], search)
-        raise
     _hand_over([optimum.at.theta for optimum in small.optima] or [small.best().theta], search)
     if options.algorithm == "newton":
         search.carry(options.carry_large)
-    return _screened_table(small, search)
+    return _screened_table(small, search, "short EM on a subset, not carried on")
 
 
 def _hand_over(found: list[np.ndarray], search: Search) -> None:
-    """What was found on a subset as candidates on all units."""
+    """What another search has found as candidates of this one."""
     for theta in found:
         at = search.problem.expect(theta)
         search.candidates.append(Candidate("subset", at.theta, at.objective, at.log_likelihood, 0))
 
 
-def _screened_table(small: Search, search: Search) -> tuple[Start, ...]:
-    """The subset's starts with what their optimum became on all units."""
+def _screened_table(small: Search, search: Search, words: str) -> tuple[Start, ...]:
+    """The starts of another search with what their optimum became in this one; `words` are for those without."""
     full = search.table()
     homes = [search.candidates[c.optimum].optimum if c.optimum >= 0 else -1 for c in small.candidates]
     rows = []
     for candidate, home in zip(small.candidates, homes, strict=True):
         if candidate.optimum < 0:
             at = search.problem.expect(candidate.theta)
-            words = "short EM on a subset, not carried on"
             rows.append(Start(candidate.kind, at.log_likelihood, at.objective, words, 0, candidate.iterations))
             continue
         row = full[candidate.optimum]
@@ -164,8 +203,9 @@ def _screened_table(small: Search, search: Search) -> tuple[Start, ...]:
     return tuple(rows)
 
 
-def _conclude(search: Search, starts: tuple[Start, ...]) -> Solution:
-    """The best optimum (after an interrupt perhaps only the best start), judged by the unpenalised information."""
+def _conclude(search: Search, starts: tuple[Start, ...], smooth: Problem) -> Solution:
+    """The best optimum (after an interrupt perhaps only the best start), judged by the unpenalised information of the
+    `smooth` problem."""
     if search.options.algorithm != "newton":
         return _conclude_em(search, starts)
     problem, best = search.problem, search.best()
@@ -173,14 +213,19 @@ def _conclude(search: Search, starts: tuple[Start, ...]) -> Solution:
         at, decrement, converged, _ = search.optima[best.optimum]
         if converged:
             at, decrement, converged = over_kinks(problem, at, decrement, search.options)
+        if converged and smooth is not problem:
+            at, decrement, converged = over_jumps(problem, smooth, (at, decrement, converged), search.options)
     else:
         found = newton(problem, search.order.canonical(best.theta), tol=search.options.tol, max_iter=0)
         at, decrement, converged = found.at, found.decrement, found.converged
     limited = at_limits(problem, at, decrement, converged, search.options)
     at, decrement = limited.at, limited.decrement
     penalised = problem.penalty.epsilon > 0 or problem.penalty.ridge.any()
-    plain = problem.evaluate_likelihood(at.theta) if penalised else at
-    information = plain.information * np.outer(~limited.held, ~limited.held)
+    where = at.theta if smooth is problem else settled(smooth, at.theta, search.options)
+    plain = smooth.evaluate_likelihood(where) if penalised or smooth is not problem else at
+    free = np.outer(~limited.held, ~limited.held)
+    information = plain.information * free
+    words = (*limited.words, *([JUMPS] if smooth is not problem else []))
     return Solution(
         at.theta,
         problem.ties.expand(at.theta),
@@ -190,10 +235,22 @@ def _conclude(search: Search, starts: tuple[Start, ...]) -> Solution:
         decrement,
         information,
         at.class_weight,
-        judge(problem, at, information, limited.converged, decrement, limited.held, limited.words),
-        starts,
+        judge(problem, at, information, limited.converged, decrement, limited.held, words),
+        _led_on(starts, best.objective, at),
         best.iterations,
+        free * score_products(smooth, where) if _is_approximate(problem) else None,
     )
+
+
+def _led_on(starts: tuple[Start, ...], objective: float, at: Evaluation) -> tuple[Start, ...]:
+    """The table of starts: those that reached the best optimum of the search are led on to where it was carried."""
+    there = {"log_likelihood": at.log_likelihood, "objective": at.objective}
+    return tuple(s._replace(**there) if s.hits and s.objective == objective else s for s in starts)
+
+
+def _is_approximate(problem: Problem) -> bool:
+    outcomes = [outcome for group in problem.mixture.groups for outcome in group.outcomes]
+    return any(outcome.family.approximate for outcome in outcomes)
 
 
 def over_kinks(problem: Problem, at: Evaluation, decrement: float, options: Options) -> tuple[Evaluation, float, bool]:

@@ -30,6 +30,8 @@ class Solution(NamedTuple):
 
     `gradient` is of the objective that was maximised; `information` (theta, theta) that of the unpenalised
     log-likelihood; `decrement` the Newton decrement g' I^-1 g. EM alone computes none of the three (None, None, nan).
+    `products` (theta, theta) is the sum of products of the units' scores, where the density is an approximation.
+    `certificate`, of a fused path's point: mean penalised loss, KKT residual and duality gap (nan where not known).
     """
 
     theta: np.ndarray
@@ -43,6 +45,8 @@ class Solution(NamedTuple):
     verdict: Verdict
     starts: tuple[Start, ...]
     iterations: int
+    products: np.ndarray | None = None
+    certificate: tuple[float, float, float] | None = None
 
     def weighted(self, factor: float) -> "Solution":
         """The solution of the same data with weights `factor` times as large."""
@@ -59,4 +63,5 @@ class Solution(NamedTuple):
             class_weight=factor * self.class_weight,
             verdict=self.verdict._replace(entropy=factor * self.verdict.entropy),
             starts=tuple(starts),
+            products=None if self.products is None else factor**2 * self.products,
         )

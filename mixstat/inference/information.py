@@ -8,7 +8,6 @@
 import numpy as np
 
 from mixstat.core.mixture import log_likelihood
-from mixstat.core.statistics import unit_scores
 from mixstat.fit.linear_algebra import invert
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem
@@ -31,17 +30,6 @@ def log_likelihood_at(problem: Problem, theta: np.ndarray) -> float:
     return float(log_likelihood(problem.mixture, problem.ties.expand(theta), problem.design))
 
 
-@double
-def weighted_scores(problem: Problem, theta: np.ndarray) -> np.ndarray:
-    """w_i s_i for every unit place of the design, (theta, unit), padding zero."""
-    scores = np.asarray(unit_scores(problem.mixture, problem.ties.expand(theta), problem.design))
-    weighted = np.where(np.asarray(problem.design.weight)[:, None] > 0, scores, 0.0)
-    weighted = weighted * np.asarray(problem.design.weight)[:, None]
-    flat = np.moveaxis(weighted, 1, 0).reshape(scores.shape[1], -1)
-    ties = problem.ties
-    return flat[ties.representative] if ties.is_injective else ties.matrix.T @ flat
-
-
 def influence(information: np.ndarray, scores: np.ndarray, clusters: np.ndarray | None = None) -> np.ndarray:
     """What a unit (or cluster) moves the estimates by, I^-1 w_i s_i (theta, unit); NaN for parameters without an error.
 
@@ -61,3 +49,12 @@ def influence(information: np.ndarray, scores: np.ndarray, clusters: np.ndarray 
 def sandwich(influence: np.ndarray) -> np.ndarray:
     """The sandwich (theta, theta): the sum of outer products of the influence values (theta, unit)."""
     return influence @ influence.T
+
+
+def from_products(information: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """The sandwich (theta, theta) from the sum of products of scores."""
+    inverse, flat = invert(information)
+    moved = np.where(np.isnan(inverse), 0.0, inverse)
+    found = moved @ products @ moved
+    found[flat], found[:, flat] = np.nan, np.nan
+    return found

@@ -16,7 +16,7 @@ import numpy as np
 from mixstat.fit.newton import newton
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem
-from mixstat.inference.information import weighted_scores
+from mixstat.fit.scores import weighted_scores
 from mixstat.inference.prediction import training_posterior
 from mixstat.inference.score_splits import Covariate, Instability, Node, Split, best_split, instability, make_node
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from mixstat.fit.linear_algebra import invert
 from mixstat.fit.problem import Problem
-from mixstat.inference.information import information_at, log_likelihood_at, weighted_scores
+from mixstat.fit.scores import weighted_scores
+from mixstat.inference.information import information_at, log_likelihood_at
 from mixstat.inference.weighted_chi_square import weighted_chi_square_sf
 
 

@@ -41,7 +41,7 @@ class Estimates(NamedTuple):
         return keys_of(self.table)
 
 
-def wald(model: MixtureEstimator, kind: str = "information", method: str | None = None) -> Estimates:
+def wald(model: MixtureEstimator, kind: str | None = None, method: str | None = None) -> Estimates:
     """Estimates of a fitted mixstat estimator with standard errors by `model.covariance(kind)`.
 
     Parameters without a standard error stay in the table, with a missing one.

@@ -126,6 +126,12 @@ def trilinear(times: Array, eta: Array, coefficients: Array) -> Array:
     )
 
 
+def smoothed_trilinear(times: Array, eta: Array, coefficients: Array, smoothing: float) -> Array:
+    """The trilinear curve, with |t - g| as sqrt((t - g)^2 + smoothing) in max(t - g, 0) = (t - g + |t - g|) / 2."""
+    first, second = ((times - g + np.sqrt((times - g) ** 2 + smoothing)) / 2 for g in coefficients)
+    return eta[0] + eta[1] * times + (eta[2] - eta[1]) * first + (eta[3] - eta[2]) * second
+
+
 def cumulated(increments: Array) -> Array:
     """Sums of the increments of J - 1 intervals, from 0 at the first wave."""
     return np.concatenate([[0], np.cumsum(increments)])

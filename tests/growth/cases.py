@@ -26,6 +26,8 @@ FORMS: dict[str, tuple[bf.Curve, list[float], list[float]]] = {
     "latent_basis": (bf.latent_basis(WAVES), [3.0, 4.0], [0.2, 0.6, 1.1]),
 }
 """Curves of the reference with growth factors and nonlinear coefficients."""
+SMOOTHED = {"bilinear": bf.bilinear, "trilinear": bf.smoothed_trilinear}
+"""Where knots are random."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Case:
     """A growth model. `random` names curve coefficients, or says which columns, 0 (constant), 1 (time) or 2 (z).
 
     `blocks` are the names of random coefficients that correlate; `fixed` the columns with a coefficient in the mean;
-    `effects` are coefficients of a subject's x on every coefficient of an expanded curve.
+    `effects` are coefficients of a subject's x on every coefficient of an expanded curve; `smoothing` is the constant
+    of random knots.
     """
 
     curve: str = ""
@@ -46,10 +49,12 @@ class Case:
     log_sigma: float = -0.4
     log_diagonal: float = -0.3
     below: float = 0.35
+    smoothing: float = 1e-6
     change: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         parts = [self.curve or "columns", "+".join(map(str, self.random)), self.residual, "effects" * self.effects]
+        parts += [f"smoothing{self.smoothing:g}" * (self.smoothing != 1e-6)]
         parts += ["proportional" * self.proportional]
         parts += [f"blocks{len(self.blocks)}" if self.blocks is not None else "", f"fixed{len(self.fixed)}"]
         return "-".join(part for part in [*parts, *self.change] if part and part != "fixed0")
@@ -59,12 +64,17 @@ class Case:
         return any(isinstance(name, str) and name.startswith(("knot", "rate")) for name in self.random)
 
     @property
+    def smoothed(self) -> bool:
+        return self.expands and self.curve in SMOOTHED
+
+    @property
     def family(self) -> Growth:
         levels = WAVES if self.residual == "occasion" else ()
+        columns = ("one", "time", "z", *(f"{wave:g}" for wave in levels))
         scale = {"formula": (0, 2), "occasion": tuple(range(3, 3 + len(WAVES)))}.get(self.residual, ())
         return Growth(
             curve=make_curve(self.curve, random=self.expands, degree=3, times=WAVES) if self.curve else None,
-            columns=("one", "time", "z", *(f"{wave:g}" for wave in levels)),
+            columns=(*columns, "(smoothing)") if self.smoothed else columns,
             fixed=self.fixed,
             random=self.random,
             blocks=self.blocks,
@@ -73,6 +83,7 @@ class Case:
             levels=levels,
             effects=self.effects,
             proportional=self.proportional,
+            smoothing=len(columns) if self.smoothed else -1,
         )
 
     @property
@@ -135,7 +146,8 @@ class Case:
         z = rng.normal(size=times.shape)
         levels = [(times == wave).astype(float) for wave in WAVES] if self.residual == "occasion" else []
         y = np.where(seen > 0, self.change.get("level", 3.0) + times / times.max() + rng.normal(size=times.shape), 0.0)
-        return Occasions(y, seen, times, np.array([np.ones_like(times), times, z, *levels]))
+        soft = [np.full_like(times, self.smoothing)] if self.smoothed else []
+        return Occasions(y, seen, times, np.array([np.ones_like(times), times, z, *levels, *soft]))
 
     def subject(self, at: Occasions, i: int) -> tuple[Unit, np.ndarray]:
         """The reference's unit: what was seen, and its columns (column, occasion)."""
@@ -147,8 +159,8 @@ class Case:
     def reference(self, eta: np.ndarray, columns: np.ndarray) -> GrowthClass:
         """The class at one subject's predictors (P,): columns are growth factors of the reference's curve."""
         curve, alpha, coefficients = FORMS[self.curve] if self.curve else (None, [], [])
-        if self.curve == "bilinear" and self.expands:
-            curve = bf.smoothed_bilinear
+        if self.smoothed:
+            curve = partial(SMOOTHED[self.curve], smoothing=self.smoothing)
         count, taken = len(alpha), len(alpha) + len(coefficients)
         names = [*make_curve(self.curve, times=WAVES, degree=3).coefficients] if self.curve else []
         effects = eta[taken : 2 * taken] if self.effects else np.zeros(taken)

@@ -30,6 +30,8 @@ CASES = [
     Case("bilinear", ()),
     Case("bilinear", ("intercept", "slope1", "slope2", "knot")),
     Case("bilinear", ("knot",), effects=True),
+    Case("bilinear", ("intercept", "slope2", "knot"), smoothing=0.06),
+    Case("trilinear", ("intercept", "knot1", "knot2"), smoothing=0.06),
     Case("trilinear", ("intercept", "slope2")),
     Case("latent_basis", ("intercept", "change"), residual="occasion"),
     Case("linear", ("intercept",), residual="formula", fixed=(2,)),
@@ -69,7 +71,7 @@ def automatic(family: Growth, eta: Any, data: Any) -> tuple[Any, Any]:
 
 def differentiated() -> list[Any]:
     """All cases; those that repeat what others hold and compile slowly are marked."""
-    many = {4, 6, 7, 12, 13, 16, 18, 20, 21, 25, 28, 31, 32, 33}
+    many = {4, 6, 7, 12, 13, 18, 20, 22, 23, 27, 30, 33, 34, 35}
     slow = [case.curve in COMPILED_SLOWLY or index in many for index, case in enumerate([*CASES, *EXTREME])]
     marks = [[pytest.mark.slow] if one else [] for one in slow]
     return [pytest.param(c, marks=m, id=str(c)) for c, m in zip([*CASES, *EXTREME], marks, strict=True)]

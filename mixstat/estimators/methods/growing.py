@@ -85,7 +85,7 @@ class Growing:
         *,
         level: float = 0.95,
         by: str = "class",
-        covariance: str = "information",
+        covariance: str | None = None,
     ) -> pd.DataFrame:
         """Mean trajectories with delta-method errors and pointwise intervals, a row a class and time.
 
@@ -115,7 +115,7 @@ def average_trajectories(
     times: np.ndarray,
     level: float,
     by: str = "class",
-    covariance: str = "information",
+    covariance: str | None = None,
     responsibility: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Trajectories averaged over the subjects of X, or of the fit with their weights; `responsibility` (subject, class)
@@ -141,10 +141,10 @@ def _with_intervals(table: pd.DataFrame, level: float) -> pd.DataFrame:
     return table.assign(conf_low=table["mean"] - half, conf_high=table["mean"] + half)
 
 
-def _estimate(model: Any, covariance: str) -> Estimate:
+def _estimate(model: Any, covariance: str | None) -> Estimate:
     fitted = model.fitted_
     return Estimate(
-        fitted.phi, fitted.assembled.named.ties.matrix, phi_covariance(fitted, model.covariance(covariance))
+        fitted.phi, fitted.assembled.named.ties.matrix, phi_covariance(fitted, model._inner_covariance(covariance))
     )
 
 

@@ -10,6 +10,7 @@ from mixstat.estimators.model import report
 from mixstat.estimators.model.checks import choice
 from mixstat.estimators.model.checks import level as checked
 from mixstat.exceptions import DataError
+from mixstat.fit.scores import weighted_scores
 from mixstat.inference import information
 from mixstat.results.summary import Summary
 
@@ -27,23 +28,32 @@ class Reporting:
     fitted_: "Fitted"
     _problem: "Problem"
 
-    def covariance(self, kind: str = "information") -> np.ndarray:
+    def covariance(self, kind: str | None = None) -> np.ndarray:
         """Covariance of the estimates (parameter, parameter), in the order of `tidy()` where all have an error.
 
         kind: "information" (inverse observed information), "robust" (sandwich), "cluster" (scores summed within
-        the `cluster` column). NaN for parameters without a standard error.
+        the `cluster` column). NaN for parameters without a standard error. None, here and wherever a kind is asked
+        for, is "robust" for growth curves with random knots or rates, whose likelihood is that of an expansion, else
+        "information".
 
         Sandwiches have no small-sample factor, as statsmodels' HC0. Stata's `vce(robust)` is n / (n - 1) times it,
         its `vce(cluster)` and R's `sandwich::vcovCL` G / (G - 1) times it, with G clusters.
         """
+        return report.to_user_scale(self.fitted_, self._inner_covariance(kind))
+
+    def _inner_covariance(self, kind: str | None) -> np.ndarray:
+        """Of the standardised parameters that a fit moves."""
         check_is_fitted(self, "fitted_")
-        if choice("kind", kind, COVARIANCES) == "information":
-            inner = information.information_covariance(self._information())
+        if choice("kind", kind or report.usual_covariance(self.fitted_), COVARIANCES) == "information":
+            found = information.information_covariance(self._information())
         else:
-            inner = self._sandwich(kind)
-        return report.to_user_scale(self.fitted_, inner)
+            found = self._sandwich("robust" if kind is None else kind)
+        return report.given_zeros(self.fitted_, found)
 
     def _sandwich(self, kind: str) -> np.ndarray:
+        products = self.fitted_.solution.products
+        if kind == "robust" and products is not None:
+            return information.from_products(self._information(), products)
         if not hasattr(self, "_problem"):
             raise DataError("robust covariances need the training data, which a saved model does not hold; refit")
         if kind == "cluster" and self.fitted_.sample.cluster is None:
@@ -52,7 +62,7 @@ class Reporting:
 
     def _influence(self, cluster: np.ndarray | None) -> np.ndarray:
         """Of each unit or cluster on the standardised parameters, (theta, unit)."""
-        scores = information.weighted_scores(self._problem, self.fitted_.solution.theta)
+        scores = weighted_scores(self._problem, self.fitted_.solution.theta)
         codes = None if cluster is None else report.cluster_places(self._problem, cluster)
         return information.influence(self._information(), scores, codes)
 
@@ -63,6 +73,7 @@ class Reporting:
             if not hasattr(self, "_problem"):
                 raise DataError("standard errors after algorithm='em' need the training data, which is gone; refit")
             known = information.information_at(self._problem, self.fitted_.solution.theta)
+            known = known * np.outer(~report.zeroed(self.fitted_), ~report.zeroed(self.fitted_))
             self.fitted_ = self.fitted_._replace(solution=self.fitted_.solution._replace(information=known))
         return known
 
@@ -70,7 +81,7 @@ class Reporting:
         """Coefficients with standard errors, Wald statistics and intervals, one row an estimated parameter."""
         return report.coefficient_table(self.fitted_, self.covariance(), checked(level))
 
-    def confint(self, level: float = 0.95, kind: str = "information") -> pd.DataFrame:
+    def confint(self, level: float = 0.95, kind: str | None = None) -> pd.DataFrame:
         """Wald intervals: expert, parameter, term, conf_low, conf_high."""
         table = report.coefficient_table(self.fitted_, self.covariance(kind), checked(level))
         return table[["expert", "parameter", "term", "conf_low", "conf_high"]]

@@ -104,7 +104,7 @@ class Sampling:
             )
         return result
 
-    def laplace_draws(self, n: int = 1000, random_state: Any = None, *, covariance: str = "information") -> np.ndarray:
+    def laplace_draws(self, n: int = 1000, random_state: Any = None, *, covariance: str | None = None) -> np.ndarray:
         """Draws (draw, coefficient) from Normal(estimate, covariance(covariance)), in the order of `covariance()`.
 
         Raises DataError where a coefficient has no standard error.

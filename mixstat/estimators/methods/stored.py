@@ -95,6 +95,7 @@ def _describe_numbers(fitted: Fitted) -> dict[str, np.ndarray]:
         "known": np.array(fitted.known.labels, dtype=float) if fitted.known.labels else None,
         "gradient": solution.gradient,
         "information": solution.information,
+        "products": solution.products,
     }
     for index, state in enumerate(fitted.extra_states):
         numbers[f"noise{index}"] = np.concatenate([np.stack(box) for box in state], axis=1) if state else None
@@ -346,6 +347,7 @@ def _solution(
         gradient=numbers.take_optional("gradient", ties.size),
         decrement=float(numbers.take("decrement", 1, finite=False)[0]),
         information=numbers.take_optional("information", ties.size, ties.size),
+        products=numbers.take_optional("products", ties.size, ties.size),
         class_weight=class_weight,
         verdict=Verdict(
             verdict.take("converged", bool), verdict.take("spurious", bool), verdict.take("status", str), entropy

@@ -41,7 +41,7 @@ class Testing:
         check_is_fitted(self, "fitted_")
         return [label.name for label in report.labels_of(self.fitted_)]
 
-    def wald_test(self, hypothesis: Hypothesis, value: Any = 0.0, kind: str = "information") -> pd.DataFrame:
+    def wald_test(self, hypothesis: Hypothesis, value: Any = 0.0, kind: str | None = None) -> pd.DataFrame:
         """Wald test of linear restrictions on the coefficients.
 
         hypothesis : text such as "1:mean:x = 2:mean:x" over `coefficient_names_`, or a list of them (tested jointly);
@@ -54,7 +54,7 @@ class Testing:
         result = hypotheses.wald(self.fitted_.theta, self.covariance(kind), restriction, right)
         return pd.DataFrame([result._asdict()])
 
-    def term_tests(self, kind: str = "information") -> pd.DataFrame:
+    def term_tests(self, kind: str | None = None) -> pd.DataFrame:
         """Wald tests of every term: zero in all experts, and (of two or more) equal in all of them.
 
         One row a parameter and term, the columns of a factor or spline tested together; intercepts are left out.
@@ -80,7 +80,7 @@ class Testing:
         self,
         function: Callable[[Mapping[str, Any]], Any],
         level: float = 0.95,
-        kind: str = "information",
+        kind: str | None = None,
     ) -> pd.DataFrame:
         """Any function of the coefficients with standard errors and intervals by the delta method.
 

@@ -132,7 +132,7 @@ def _responses(
     responses = {}
     for outcome, response in zip(request.plan.outcomes, rows.responses or [], strict=True):
         if gathered and outcome.family.repeated:
-            responses[outcome.key] = encode(outcome, bind(outcome, rows, response), gathered, response)
+            responses[outcome.key] = encode(outcome, bind(outcome, gathered, response), gathered, response)
         else:
             response = covariate_response(response.names, gathered) if gathered else response
             responses[outcome.key] = encode_response(

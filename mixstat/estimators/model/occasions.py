@@ -21,6 +21,10 @@ TIME, VARYING, RANDOM, SCALE = "time", "varying", "random", "scale"
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64)
 MAX_LEVELS = 40
 LATENT_BASIS = "latent_basis"
+SMOOTHING = "(smoothing)"
+"""The column of the smoothing constant, the last one."""
+QUARTER = 0.25
+"""Over how much of the usual time between occasions a random knot is smoothed."""
 
 
 class Grid(NamedTuple):
@@ -91,15 +95,27 @@ def _grid(unit: np.ndarray, times: np.ndarray) -> Grid:
     return Grid(unit, place, len(counts), next((size for size in SIZES if size >= longest), -(-longest // 32) * 32))
 
 
-def bind(outcome: OutcomePlan, rows: Materialized, response: Response) -> Growth:
-    """The family with the occasion-level columns, times and levels of these data."""
+def bind(outcome: OutcomePlan, gathered: Gathered, response: Response) -> Growth:
+    """The family with the occasion-level columns, times, levels and smoothing of these data."""
     _require_numbers(response)
+    rows = gathered.rows
     matrices = {key: rows.matrices[outcome.part_key(key)] for key in outcome.occasions}
     times = np.unique(_times(outcome, rows))
     family = bound(outcome, {key: matrix.names for key, matrix in matrices.items()}, times)
     if family.curve is not None:
         require_sound(family.curve, times)
+    if family.smoothing >= 0:
+        usual = (QUARTER * _usual_gap(gathered.grid, _times(outcome, rows))) ** 2
+        family = replace(family, softness=((*family.softness, usual)[0], usual))
     return family
+
+
+def _usual_gap(grid: Grid, times: np.ndarray) -> float:
+    """The median time between occasions of a subject that follow each other; without any, a tenth of the range."""
+    order = np.lexsort((times, grid.subject))
+    gaps = np.diff(times[order])[np.diff(grid.subject[order]) == 0]
+    gaps = gaps[gaps > 0]
+    return float(np.median(gaps)) if len(gaps) else float(np.ptp(times)) / 10.0 or 1.0
 
 
 def bound(outcome: OutcomePlan, columns: Mapping[str, Sequence[str]], times: np.ndarray) -> Growth:
@@ -123,6 +139,8 @@ def bound(outcome: OutcomePlan, columns: Mapping[str, Sequence[str]], times: np.
     if family.curve is not None and family.curve.name == LATENT_BASIS:
         levels = _levels(times, "latent_basis(...)", "a spline such as bs(time, df=4)")
         family = replace(family, curve=make_curve(LATENT_BASIS, times=levels))
+    if family.curve is not None and family.curve.smoothed:
+        family = replace(family, smoothing=names.setdefault(SMOOTHING, len(names)))
     return replace(family, columns=tuple(names))
 
 
@@ -200,17 +218,27 @@ def encode(outcome: OutcomePlan, family: Growth, gathered: Gathered, response: R
     _require_positive(family, times[seen], rows.kept[seen])
     if family.curve is not None:
         require_times(family.curve, times)
-    columns = np.array([_column(outcome, family, rows, name, times) for name in family.columns]).reshape(-1, count)
+    names = family.columns[: family.smoothing] if family.smoothing >= 0 else family.columns
+    columns = np.array([_column(outcome, family, rows, name, times) for name in names]).reshape(-1, count)
     fields = Fields(
         grid.spread(np.where(seen, values, 0.0)),
         grid.spread(seen.astype(float)),
         _filled(grid, times),
-        np.array([grid.spread(column) for column in columns]).reshape(-1, grid.places, grid.subjects),
+        _with_smoothing(family, np.array([grid.spread(column) for column in columns]), grid),
     )
     names = ("response",) if response is None else response.names
     present = fields.seen.sum(axis=0)
     mean = (fields.y.sum(axis=0) / np.maximum(present, 1.0))[None]
-    return ResponseData(names, family, family.write(fields), mean, present > 0, np.zeros(grid.subjects, bool))
+    data = family.entered(family.write(fields))
+    return ResponseData(names, family, data, mean, present > 0, np.zeros(grid.subjects, bool))
+
+
+def _with_smoothing(family: Growth, columns: np.ndarray, grid: Grid) -> np.ndarray:
+    """(column, occasion, subject), the smoothing constant everywhere, where no occasion is too."""
+    columns = columns.reshape(-1, grid.places, grid.subjects)
+    if family.smoothing < 0:
+        return columns
+    return np.concatenate([columns, np.full((1, *columns.shape[1:]), family.softness[0])])
 
 
 def _filled(grid: Grid, times: np.ndarray) -> np.ndarray:

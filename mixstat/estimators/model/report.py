@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mixstat.estimators.model.diagnosis import column_names
+from mixstat.estimators.model.expansions import notes_on_expansions
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.state import Fitted
 from mixstat.estimators.model.survival_notes import survival_notes
@@ -16,6 +17,10 @@ from mixstat.inference.labels import Coefficient
 from mixstat.results.labels import Label
 from mixstat.results.summary import Section, Summary
 from mixstat.results.tables import tidy
+
+
+NOTHING = 1e-6
+"""Of a derivative, beside the largest one of the same coefficient."""
 
 
 def labels_of(fitted: Fitted) -> list[Label]:
@@ -29,14 +34,39 @@ def responses_of(fitted: Fitted) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for slot in slots for name in slot.responses))
 
 
+def held_names(fitted: Fitted) -> list[str]:
+    """Names of coefficients that are not estimated: fixed ones, and those of collinear columns."""
+    named = fitted.assembled.named
+    return [label.name for label, place in zip(named.labels, named.ties.index, strict=True) if place < 0]
+
+
 def coefficients_of(fitted: Fitted) -> list[Coefficient]:
     """The free parameters as `inference.labels` permutes them."""
     return [Coefficient(x.expert, (x.parameter, x.term), x.parameter == GATE) for x in labels_of(fitted)]
 
 
+def zeroed(fitted: Fitted) -> np.ndarray:
+    """(theta,) which slopes a lasso has set to zero."""
+    named = fitted.assembled.named
+    return (named.penalty * named.lasso_share > 0) & (fitted.solution.theta == 0)
+
+
+def given_zeros(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
+    """The covariance conditional on the slopes that a lasso has set to zero, which are then constants."""
+    known, constant = covariance.copy(), zeroed(fitted)
+    known[constant], known[:, constant] = 0.0, 0.0
+    return known
+
+
 def estimated(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
     """(theta,) whether a parameter has a standard error (a lasso may have set it to zero)."""
     return ~np.isnan(np.diag(covariance))
+
+
+def usual_covariance(fitted: Fitted) -> str:
+    """The kind of covariance that tables show."""
+    outcomes = (outcome for group in fitted.assembled.mixture.groups for outcome in group.outcomes)
+    return "robust" if any(outcome.family.approximate for outcome in outcomes) else "information"
 
 
 def coefficient_table(fitted: Fitted, covariance: np.ndarray, level: float) -> pd.DataFrame:
@@ -53,7 +83,7 @@ def glance(fitted: Fitted) -> pd.DataFrame:
 def facts_of(fitted: Fitted) -> dict[str, Any]:
     solution, weight = fitted.solution, fitted.sample.weight
     units = int((weight > 0).sum())
-    log_likelihood, parameters = solution.log_likelihood, fitted.assembled.named.ties.size
+    log_likelihood, parameters = solution.log_likelihood, fitted.assembled.named.ties.size - int(zeroed(fitted).sum())
     entropy = solution.verdict.entropy
     bic = criteria.bic(log_likelihood, parameters, units)
     return {
@@ -146,6 +176,7 @@ def _notes(fitted: Fitted) -> list[str]:
         notes.append(f"coefficients are on the scale of the link: {', '.join(linked)}")
     notes += [f"times: {shown}" for shown in times_shown(fitted.plan)]
     notes += survival_notes(fitted)
+    notes += notes_on_expansions(fitted.assembled)
     if fitted.plan.repeated and fitted.plan.has_several_outcomes:
         notes.append(
             "covariates of the growth factors are modelled jointly: they inform membership, and the log-likelihood "
@@ -160,15 +191,18 @@ def _notes(fitted: Fitted) -> list[str]:
         notes.append("fixed: " + ", ".join(f"{name} = {value:g}" for name, value in fixed.items()))
     if fitted.assembled.named.penalty.any():
         notes.append("penalised fit: standard errors are those of the unpenalised information, conditional on zeros")
+        gone = [label.name for label, zero in zip(labels_of(fitted), zeroed(fitted), strict=True) if zero]
+        notes += [f"zero, and not counted as parameters: {', '.join(gone)}"] if gone else []
     return notes
 
 
 def to_user_scale(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
-    """Covariance of the standardised parameters -> of the user's; NaN where a parameter draws on an unknown one."""
+    """Covariance of the standardised parameters -> of the user's; NaN where a parameter draws on an unknown one, or is
+    zero by a lasso."""
     unknown = np.isnan(np.diag(covariance))
-    jacobian = fitted.jacobian
+    jacobian, flat = fitted.jacobian, _draws_on(fitted.jacobian, unknown)
     known = jacobian @ np.where(unknown[:, None] | unknown[None], 0.0, covariance) @ jacobian.T
-    flat = (np.abs(jacobian[:, unknown]) > 0).any(axis=1)
+    flat |= zeroed(fitted)
     known[flat] = np.nan
     known[:, flat] = np.nan
     return known
@@ -176,10 +210,19 @@ def to_user_scale(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
 
 def to_user_influence(fitted: Fitted, influence: np.ndarray) -> np.ndarray:
     """Influence values (theta, unit) on the user's scale; NaN where a parameter draws on an unknown one."""
+    influence = np.where(zeroed(fitted)[:, None], 0.0, influence)
     unknown = np.isnan(influence).any(axis=1)
     known = fitted.jacobian @ np.where(unknown[:, None], 0.0, influence)
-    known[(np.abs(fitted.jacobian[:, unknown]) > 0).any(axis=1)] = np.nan
+    known[_draws_on(fitted.jacobian, unknown)] = np.nan
     return known
+
+
+def _draws_on(jacobian: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """(theta,) whether a parameter as shown draws on unknown ones; what is left of a variance of 0 does not count."""
+    size = np.abs(jacobian)
+    drawn = size[:, unknown].max(axis=1, initial=0.0)
+    found: np.ndarray = drawn > NOTHING * size.max(axis=1, initial=0.0)
+    return found
 
 
 def to_user_coefficients(fitted: Fitted, theta: np.ndarray) -> np.ndarray:

@@ -6,17 +6,20 @@ L holds the curve's derivatives by its random coefficients, and covariates with 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 
 from mixstat.families.growth import start as starting
+from mixstat.families.growth.centring import Use, choices, keeps_groups
 from mixstat.families.growth.form import GrowthForm
-from mixstat.families.growth.mixed import Occasions
+from mixstat.families.growth.mixed import MixedModel, Occasions
 
 Array = Any
+STEP = 10.0
+"""By how much a smoothing constant falls from one search to the next."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,11 @@ class Growth(GrowthForm):
     """Gaussian growth curve with random coefficients."""
 
     name: ClassVar[str] = "growth"
+
+    @property
+    def members(self) -> "tuple[Growth, ...]":
+        """The growth models of every outcome: this one."""
+        return (self,)
 
     def read(self, data: Array) -> Occasions:
         fields = data.reshape(3 + len(self.columns), -1, *data.shape[1:])
@@ -33,16 +41,27 @@ class Growth(GrowthForm):
         fields = np.concatenate([np.stack(occasions[:3]), np.asarray(occasions.columns)])
         return fields.reshape(-1, fields.shape[-1])
 
+    def entered(self, data: np.ndarray) -> np.ndarray:
+        if not self.constants:
+            return data
+        at = self.coordinates.inside(self.read(data))
+        return self.write(at if self.smoothing < 0 else self._smoothed(at, np.array(at.columns[self.smoothing])))
+
+    def centrings(self, data: np.ndarray, weight: np.ndarray, use: Use) -> list[MixedModel]:
+        found = choices(self, self.read(data), weight, use)
+        return [replace(self, constants=way.constants) for way in found if keeps_groups(self, [way])]
+
     def basis(self, eta: Sequence[Array], at: Occasions) -> tuple[Array, list[Array]]:
         size = len(self.coefficients)
         values = [jnp.broadcast_to(e, at.y.shape[1:]) for e in eta[:size]]
+        constants = self.curve_constants(at)
         columns: list[Array] = [
-            self.curve.loading(at.time, values, self.coefficients.index(name))
+            self.curve.loading(at.time, values, self.coefficients.index(name), constants)
             if isinstance(name, str) and self.curve is not None
             else at.columns[name]
             for name in self.basis_names
         ]
-        mean = jnp.zeros_like(at.y) if self.curve is None else self.curve.mean(at.time, values)
+        mean = jnp.zeros_like(at.y) if self.curve is None else self.curve.mean(at.time, values, constants)
         if self.has_effects:
             mean = mean + sum(e * column for e, column in zip(eta[size : 2 * size], columns, strict=False))
             size *= 2
@@ -79,7 +98,36 @@ class Growth(GrowthForm):
 
     def encode(self, y: np.ndarray, name: str) -> np.ndarray:
         """One subject a row, without occasions: what stands where a response is not known."""
-        return np.zeros((3 + len(self.columns), len(y)))
+        fields = np.zeros((3 + len(self.columns), len(y)))
+        if self.smoothing >= 0:
+            fields[3 + self.smoothing] = self.softness[0]
+        return fields
+
+    @property
+    def softer(self) -> tuple[float, ...]:
+        if self.smoothing < 0 or self.softness[1] <= self.softness[0]:
+            return ()
+        sharp, soft = self.softness
+        count = int(np.ceil(np.log(soft / sharp) / np.log(STEP)))
+        return tuple(soft * (sharp / soft) ** (np.arange(count) / count))
+
+    @property
+    def jumps(self) -> tuple[int, ...]:
+        factors = 0 if self.curve is None else len(self.curve.factors)
+        return tuple(range(factors, len(self.coefficients))) if self.softer else ()
+
+    @property
+    def approximate(self) -> bool:
+        return self.expands
+
+    def softened(self, data: np.ndarray, constant: float) -> np.ndarray:
+        return self.write(self._smoothed(self.read(data), constant))
+
+    def _smoothed(self, at: Occasions, constant: Any) -> Occasions:
+        """With a smoothing constant of the user's unit of time in ours."""
+        columns = np.array(at.columns)
+        columns[self.smoothing] = constant / self.coordinates.scale**2
+        return at._replace(columns=columns)
 
     def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return starting.start(self, self.read(data), weight)

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mixstat.core.family import Family, Natural, Parameter
 from mixstat.families.growth import coordinates
 from mixstat.families.growth.coordinates import Coordinates
 from mixstat.families.growth.curves import Curve
-from mixstat.families.growth.mixed import MixedModel, Roles
+from mixstat.families.growth.mixed import MixedModel, Occasions, Roles
 from mixstat.families.growth.random import Groups
 from mixstat.families.growth.residuals import RESIDUALS, Residual
 
+Array = Any
 VARIANCE = "residual_variance"
 
 
@@ -27,6 +29,9 @@ class GrowthForm(MixedModel):
     residual  name of the residual structure; `scale_columns` are the columns of its log standard deviation
     levels    times that have a variance each (residual "occasion")
     effects   whether covariates act on the coefficients of an expanded curve
+    smoothing  column that holds the smoothing constant of random knots, -1 without one
+    softness   (that constant, its default, from which searches come to smaller ones), in squared units of time; the
+               constant travels with the data, so that another compiles nothing anew
     constants  of the coordinates in which times and columns enter, none for those of the data; no kernel knows them, so
                that other values compile nothing anew
     """
@@ -41,6 +46,8 @@ class GrowthForm(MixedModel):
     scale_columns: tuple[int, ...] = ()
     levels: tuple[float, ...] = ()
     effects: bool = False
+    smoothing: int = -1
+    softness: tuple[float, ...] = field(default=(), compare=False)
     constants: tuple[float, ...] = field(default=(), compare=False)
 
     @property
@@ -117,7 +124,16 @@ class GrowthForm(MixedModel):
     @property
     def coordinates(self) -> Coordinates:
         """In which times and columns enter."""
-        return Coordinates.of(self.constants, len(self.columns) - len(self.levels))
+        return Coordinates.of(self.constants, self.turned)
+
+    @property
+    def turned(self) -> int:
+        """How many columns coordinates turn: those of formulas, which stand first."""
+        return len(self.columns) - len(self.levels) - (self.smoothing >= 0)
+
+    def curve_constants(self, at: Occasions) -> tuple[Array, ...]:
+        """What the curve takes beside its coefficients."""
+        return () if self.smoothing < 0 else (at.columns[self.smoothing],)
 
     @property
     def head(self) -> int:

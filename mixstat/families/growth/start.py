@@ -142,7 +142,8 @@ def _columns(family: "Growth", at: "Occasions", nonlinear: np.ndarray) -> np.nda
     if family.curve is None:
         return fixed
     count = len(family.curve.factors)
-    loadings = curve_loadings(family.curve, at.time, np.concatenate([np.zeros(count), nonlinear]))
+    there = np.concatenate([np.zeros(count), nonlinear])
+    loadings = curve_loadings(family.curve, at.time, there, family.curve_constants(at))
     return np.concatenate([np.asarray(loadings)[:count], fixed])
 
 
@@ -150,7 +151,8 @@ def _loadings(family: "Growth", at: "Occasions", coefficients: np.ndarray) -> li
     """Of the random coefficients, (occasion, subject) each."""
     of_curve = None
     if family.curve is not None:
-        of_curve = np.asarray(curve_loadings(family.curve, at.time, coefficients))
+        constants = family.curve_constants(at)
+        of_curve = np.asarray(curve_loadings(family.curve, at.time, coefficients, constants))
     return [
         at.columns[name] if of_curve is None or not isinstance(name, str) else of_curve[family.coefficients.index(name)]
         for name in family.random
@@ -158,10 +160,10 @@ def _loadings(family: "Growth", at: "Occasions", coefficients: np.ndarray) -> li
 
 
 @partial(jax.jit, static_argnums=0)
-def curve_loadings(curve: Curve, time: Any, coefficients: Any) -> Any:
+def curve_loadings(curve: Curve, time: Any, coefficients: Any, constants: Any) -> Any:
     """Derivatives of a curve by all its (constant) coefficients, (coefficient, occasion, subject)."""
     values = [c * jnp.ones_like(time[0]) for c in coefficients]
-    return jnp.stack([curve.loading(time, values, index) for index in range(len(values))])
+    return jnp.stack([curve.loading(time, values, index, constants) for index in range(len(values))])
 
 
 def _residual(family: "Growth", at: "Occasions", variance: float) -> np.ndarray:
