@@ -99,15 +99,23 @@ class ClosedForm:
 
 
 class Limit(NamedTuple):
-    """A constant predictor that a fit may carry to infinity, where the family has a limit.
+    """A point that a fit may be on its way to where constant predictors run to infinity.
 
-    `parameter` is its place; above `beyond` it counts as infinite, for which `value` stands; `words` say what it means.
+    eta      predictors (P,) in the limit
+    held     those that inform nothing there, the one that runs away first
+    words    what it means; `{who}` is where the expert is named
+    remark   what follows from it, and is said once
+    loss     what the limit may cost of the objective, relative
+    rivals   values of the first of `held` at which the objective must not be higher than in the limit
     """
 
     parameter: int
     beyond: float
     value: float
     words: str
+    remark: str = ""
+    loss: float = 1e-5
+    rivals: tuple[float, ...] = ()
 
 
 class Selection:
@@ -204,10 +212,9 @@ class Family(ClosedForm, Selection, Softening):
         """What the experts of a mixture are ordered by, from their average predictors (P,)."""
         return float(eta[self.order_by])
 
-    @property
-    def limits(self) -> tuple[Limit, ...]:
-        """Predictors that may run to infinity."""
-        return ()
+    def limits(self, eta: np.ndarray) -> list[Limit]:
+        """Limits that the predictors eta (P,) of an average row may be on their way to."""
+        return []
 
     @property
     def categories(self) -> tuple:
@@ -258,7 +265,7 @@ class Family(ClosedForm, Selection, Softening):
         """What is wrong with an expert whose average predictors are these (P,), an empty text if nothing is."""
         return ""
 
-    def starts(self, data: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
+    def starts(self, data: np.ndarray, weight: np.ndarray) -> Sequence[np.ndarray]:
         """Several of such predictors where one is not enough: the fit of a single expert tries each."""
         return [self.start(data, weight)]
 

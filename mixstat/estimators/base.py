@@ -44,6 +44,8 @@ SEVERAL = ("multivariate_gaussian", "diagonal_gaussian")
 """Families of several responses."""
 SOUND = ("converged", "EM stopped")
 """How a status begins that is no reason to warn."""
+FEW_STARTS, RARELY = 4, 0.2
+"""Starts from which they have to agree; the share of those carried on that is too few."""
 
 
 class MixtureEstimator(
@@ -180,8 +182,14 @@ class MixtureEstimator(
             warnings.warn(f"fit was interrupted; {self.status_}", ConvergenceWarning, stacklevel=3)
         elif not self.status_.startswith(SOUND):
             warnings.warn(self.status_, ConvergenceWarning, stacklevel=3)
-        elif "reached by 1 of" in self.status_ and len(self.starts_) > 4:
+        elif self._is_rarely_reached():
             warnings.warn(f"{self.status_}; raise n_init", LocalOptimumWarning, stacklevel=3)
+
+    def _is_rarely_reached(self) -> bool:
+        """Of more than `FEW_STARTS`, at most one, or one in five of those carried on, came to the reported optimum."""
+        (reached, carried), several = report.hits(self.fitted_), self.fitted_.assembled.mixture.classes > 1
+        asked = several and len(self.starts_) > FEW_STARTS
+        return asked and carried > 0 and reached <= max(1, RARELY * carried)
 
     def __getstate__(self) -> dict:
         state = dict(super().__getstate__())

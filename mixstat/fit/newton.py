@@ -46,17 +46,16 @@ def newton(
     `stop` may end the iteration early, unconverged. Parameters at a kink of the likelihood are held there, as are those
     of `held` (theta,) where they are.
     """
-    if held is not None:
-        return _climb(problem, theta, held, tol, max_iter, stop)
-    held = np.zeros(len(theta), dtype=bool)
+    always = np.zeros(len(theta), dtype=bool) if held is None else held
+    held = always
     result = _climb(problem, theta, held, tol, max_iter, stop)
     for _ in range(len(problem.kinks) + 1 if max_iter else 0):
-        if (result.converged and not held.any()) or stop(result.at):
+        if (result.converged and np.array_equal(held, always)) or stop(result.at):
             break
         found = find_kinks(problem, result.at)
-        if np.array_equal(found.held, held):
+        if np.array_equal(found.held | always, held):
             break
-        held = found.held
+        held = found.held | always
         again = _climb(problem, found.theta, held, tol, max_iter, stop)
         result = again._replace(iterations=again.iterations + result.iterations)
     return result

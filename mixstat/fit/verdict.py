@@ -21,6 +21,9 @@ SEPARATION = 15.0
 """|log pi_k - log pi_1| from which a unit counts as separated; the gate is steep where a tenth of the units are.
 
 A steep gate is called separated only where its maximum is not finite: no certificate, or no information."""
+MAXIMUM = "converged: a maximum with positive definite information"
+EMPTY = 1e-2
+"""Units that a class without parameters explains at least, in expectation, lest it is called empty."""
 SEPARATED = (
     "the gate separates the classes perfectly for some units, so its coefficients grow without bound; "
     "drop a gate covariate or set gate_penalty"
@@ -53,9 +56,8 @@ def judge(
         )
     elif not converged:
         complaints.append(f"not converged (Newton decrement {decrement:.1e}); raise max_iter or n_init")
-    sound = "converged: a maximum with positive definite information"
-    status = "; ".join([*(complaints or [sound]), *words])
-    return Verdict(converged and not spurious, spurious, status, float(found.entropy))
+    status = "; ".join([*(complaints or [MAXIMUM]), *words])
+    return Verdict(converged and not spurious and not singular, spurious, status, float(found.entropy))
 
 
 def judge_em(problem: Problem, theta: np.ndarray, class_weight: np.ndarray, done: bool) -> Verdict:

@@ -20,6 +20,7 @@ from mixstat.families.growth import Growth
 from mixstat.fit.linear_algebra import invert
 from mixstat.fit.solution import Solution, Verdict
 from mixstat.fit.standardize import aliased
+from mixstat.fit.verdict import MAXIMUM
 from mixstat.results.labels import Label
 
 UNBOUNDED_ERROR = 30.0
@@ -129,9 +130,10 @@ def diagnose(
         return verdict
     flat = bool(edge) and verdict.status.startswith("not converged") and solution.decrement < FLAT
     converged = (verdict.converged or flat) and not found
-    words = [] if flat or verdict.status.startswith("converged: ") else [verdict.status]
+    rest = verdict.status.removeprefix(MAXIMUM).removeprefix("; ")
+    words = [rest] if rest and not flat else []
     edges = [f"{_listed(edge)} lies on the boundary of its range"] if edge else []
-    start = ["converged"] if converged and not words else []
+    start = ["converged"] if converged and (flat or verdict.status.startswith(MAXIMUM)) else []
     return verdict._replace(converged=converged, status="; ".join([*start, *found, *edges, *remarks, *words]))
 
 

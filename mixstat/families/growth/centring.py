@@ -1,8 +1,8 @@
 """Centring: the coordinates in which a growth model is well conditioned, of those that leave its form as it is.
 
-Time is centred and scaled where the curve's map keeps random coefficients in their groups; columns of occasions are made
-orthogonal to those that stand wherever they stand themselves (in the mean, in a group of random coefficients, in the
-residual's scale), so that nothing is mixed into what has no place for it.
+Time is centred and scaled where the curve's map keeps random coefficients in their groups; columns of occasions are
+made orthogonal to those that stand wherever they stand themselves (in the mean, in a group of random coefficients, in
+the residual's scale), so that nothing is mixed into what has no place for it.
 """
 
 from collections.abc import Iterator, Sequence

@@ -130,7 +130,11 @@ class Growth(GrowthForm):
         return at._replace(columns=columns)
 
     def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        return starting.start(self, self.read(data), weight)
+        found: np.ndarray = self.starts(data, weight)[0]
+        return found
+
+    def starts(self, data: np.ndarray, weight: np.ndarray) -> Sequence[np.ndarray]:
+        return starting.Starts(self, self.read(data), weight)
 
     def features(self, data: np.ndarray) -> np.ndarray:
         return starting.features(self, self.read(data))

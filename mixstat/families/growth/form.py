@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixstat.core.family import Family, Natural, Parameter
-from mixstat.families.growth import coordinates
+import numpy as np
+
+from mixstat.core.family import Family, Limit, Natural, Parameter
+from mixstat.families.growth import boundaries, coordinates
 from mixstat.families.growth.coordinates import Coordinates
 from mixstat.families.growth.curves import Curve
 from mixstat.families.growth.mixed import MixedModel, Occasions, Roles
@@ -116,6 +118,9 @@ class GrowthForm(MixedModel):
             return ()
         first = self.head + len(self.pairs)
         return (*coordinates.translation(self, source), *coordinates.residual_translation(self, source, first))
+
+    def limits(self, eta: np.ndarray) -> list[Limit]:
+        return [*super().limits(eta), *boundaries.of_residuals(self, eta, self.head + len(self.pairs))]
 
     @property
     def parts(self) -> "Sequence[tuple[int, GrowthForm]]":

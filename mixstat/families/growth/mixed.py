@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.family import Family, Natural
+from mixstat.core.family import Family, Limit, Natural
 from mixstat.core.special import HALF_LOG_TWO_PI
+from mixstat.families.growth import boundaries
 from mixstat.families.growth.algebra import Matrix, cholesky, solve_lower, solve_upper
 from mixstat.families.growth.centring import Use
 from mixstat.families.growth.coordinates import natural, passage
@@ -92,6 +93,9 @@ class MixedModel(RandomPart, Family):
         means = passage(self, eta[: self.head], ways).means(eta[: self.head, None])
         return float(means[self.order_by, 0])
 
+    def limits(self, eta: np.ndarray) -> list[Limit]:
+        return list(boundaries.of_random(self, eta))
+
     @property
     def roles(self) -> Roles:
         """What each predictor does."""
@@ -120,6 +124,10 @@ class MixedModel(RandomPart, Family):
     def read(self, data: Array) -> Occasions:
         """(field * occasion, subject) -> Occasions."""
         raise NotImplementedError
+
+    def split(self, data: Array) -> list[Occasions]:
+        """The occasions of each outcome."""
+        return [self.read(data)]
 
     def write(self, occasions: Occasions) -> np.ndarray:
         """Occasions -> (field * occasion, subject)."""

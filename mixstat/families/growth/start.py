@@ -1,5 +1,6 @@
 """Where a growth model may begin: pooled least squares over a grid of nonlinear coefficients, on the host."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixstat.families.growth.curves import Curve
-from mixstat.families.growth.proportional import contract
+from mixstat.families.growth.shown import entries_of_root
 
 if TYPE_CHECKING:
     from mixstat.families.growth.family import Growth
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 EM_STEPS = 20
 LEAST, TINY = 1e-6, 1e-300
 """What a variance may shrink to in a step, relative; what stands for 0 in a division."""
+RIVALS, APART = 3, 0.2
+"""How many values of the nonlinear coefficients to begin from, and how far apart they are in the grid's range."""
+SMALL = 0.02
+"""The variance of random coefficients in a second start, as a part of that in the first."""
 
 
 class Mixed(NamedTuple):
@@ -27,23 +32,65 @@ class Mixed(NamedTuple):
     variance: float
 
 
-def start(family: "Growth", at: "Occasions", weight: np.ndarray) -> np.ndarray:
-    """Constant predictors (P,) near the weighted sample: knots and rates by pooled least squares, the rest by EM."""
-    coefficients, kappa, variance, nonlinear = _pooled(family, at, weight)
-    loadings = np.array(_loadings(family, at, np.concatenate([coefficients, nonlinear]))).reshape(-1, *at.y.shape)
-    pooled = Mixed(np.concatenate([coefficients, kappa]), _spread(loadings, at.seen * weight, variance), variance)
-    mixed = _mixed(family, at, weight, _columns(family, at, nonlinear), loadings, pooled)
-    factor = _factor(family, mixed.covariance)
-    split = len(coefficients)
-    curve = np.concatenate([mixed.coefficients[:split], nonlinear])
-    moved = np.zeros(len(family.parameters) - len(curve) - len(kappa) - len(factor) - len(family.residual_parameters))
-    return np.concatenate([curve, moved, mixed.coefficients[split:], factor, _residual(family, at, mixed.variance)])
+class Pooled(NamedTuple):
+    """Least squares over all occasions: growth factors, kappa, residual variance, nonlinear coefficients."""
+
+    factors: np.ndarray
+    kappa: np.ndarray
+    variance: float
+    nonlinear: np.ndarray
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        return np.concatenate([self.factors, self.nonlinear])
 
 
-def _spread(loadings: np.ndarray, seen: np.ndarray, variance: float) -> np.ndarray:
-    """A diagonal covariance of the random coefficients, whose parts of the response's variance are equal."""
-    size = (seen * loadings**2).sum(axis=(1, 2)) / max(seen.sum(), TINY)
-    return np.diag(0.5 * variance / max(len(size), 1) / np.maximum(size, TINY))
+class Starts(Sequence[np.ndarray]):
+    """Predictors (P,) to begin from, made when asked for: knots and rates by pooled least squares, the rest by EM.
+
+    Further ones have other knots and rates; of curves without any, little variance of random coefficients.
+    """
+
+    def __init__(self, family: "Growth", at: "Occasions", weight: np.ndarray):
+        self._family, self._at, self._weight = family, at, weight
+        self._several = family.curve is not None and bool(family.curve.nonlinear)
+
+    def __len__(self) -> int:
+        return RIVALS if self._several else 1 + bool(self._family.random)
+
+    def __getitem__(self, which: Any) -> Any:
+        rank, part = (which, 1.0) if self._several else (0, SMALL**which)
+        return _start(self._family, self._at, self._weight, _pooled(self._family, self._at, self._weight, rank), part)
+
+
+def _start(family: "Growth", at: "Occasions", weight: np.ndarray, pooled: Pooled, part: float) -> np.ndarray:
+    loadings = np.array(_loadings(family, at, pooled.coefficients)).reshape(-1, *at.y.shape)
+    turn = _orthonormal(loadings, at.seen * weight, family.pairs)
+    begin = part * 0.5 * pooled.variance / max(len(loadings), 1) * np.eye(len(loadings))
+    known = Mixed(np.concatenate([pooled.factors, pooled.kappa]), begin, pooled.variance)
+    columns = _columns(family, at, pooled.nonlinear)
+    mixed = _mixed(family, at, weight, columns, np.tensordot(turn, loadings, axes=1), known)
+    entries = _entries(family, turn, mixed.covariance)
+    split = len(pooled.factors)
+    curve = np.concatenate([mixed.coefficients[:split], pooled.nonlinear])
+    moved = np.zeros(family.head - len(curve) - len(pooled.kappa))
+    return np.concatenate([curve, moved, mixed.coefficients[split:], entries, _residual(family, at, mixed.variance)])
+
+
+def _orthonormal(columns: np.ndarray, seen: np.ndarray, pairs: Sequence[tuple[int, int]] | None = None) -> np.ndarray:
+    """T whose T x columns have the unit matrix as mean product, within groups of those that `pairs` connects."""
+    size, root = len(columns), np.sqrt(seen).ravel() / np.sqrt(max(seen.sum(), TINY))
+    design, turn = columns.reshape(size, -1).T * root[:, None], np.zeros((size, size))
+    group = [j if pairs is None else min(i for k, i in pairs if k == j) for j in range(size)]
+    for first in set(group if pairs is not None else [0] * size):
+        own = [j for j in range(size) if pairs is None or group[j] == first]
+        scale = np.maximum(np.sqrt((design[:, own] ** 2).sum(axis=0)), TINY)
+        padded = np.concatenate([design[:, own] / scale, np.sqrt(TINY) * np.eye(len(own))])
+        upper = np.linalg.qr(padded, mode="r")
+        flat = np.abs(np.diag(upper)) < LEAST**2
+        upper[flat, flat] = 1.0
+        turn[np.ix_(own, own)] = np.linalg.inv(upper).T / scale
+    return turn
 
 
 def _mixed(
@@ -54,7 +101,8 @@ def _mixed(
         return model
     alive = weight > 0
     weight, seen, y = weight[alive], at.seen[:, alive], at.y[:, alive]
-    columns, loadings = columns[..., alive], loadings[..., alive]
+    turn = _orthonormal(columns[..., alive], seen * weight)
+    columns, loadings = np.tensordot(turn, columns[..., alive], axes=1), loadings[..., alive]
     square = np.einsum("ajn,bjn,jn->nab", loadings, loadings, seen)
     across = np.einsum("pjn,ajn,jn->npa", columns, loadings, seen)
     together = np.einsum("ajn,jn,jn->na", loadings, y, seen)
@@ -77,17 +125,16 @@ def _mixed(
         covariance[np.diag_indices(len(scale))] = scale
         variance = max(rest / (weight @ seen.sum(axis=0)), LEAST * model.variance)
         model = Mixed(coefficients, covariance, variance)
-    return model
+    return model._replace(coefficients=turn.T @ model.coefficients)
 
 
-def _factor(family: "Growth", covariance: np.ndarray) -> np.ndarray:
-    """Entries of the Cholesky factor, the diagonal in logs."""
+def _entries(family: "Growth", turn: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Entries of the Cholesky factor of T' Psi T, the diagonal in logs."""
     if not len(covariance):
         return np.zeros(0)
     scale = np.sqrt(np.diag(covariance))
     lower = scale[:, None] * np.linalg.cholesky(covariance / np.outer(scale, scale) + LEAST * np.eye(len(scale)))
-    entries = np.array([np.log(lower[j, i]) if i == j else lower[j, i] for j, i in family.pairs])
-    return contract(entries, family.pairs) if family.proportional else entries
+    return entries_of_root(family.covariance_form, turn.T @ lower)
 
 
 def features(family: "Growth", at: "Occasions") -> np.ndarray:
@@ -96,35 +143,41 @@ def features(family: "Growth", at: "Occasions") -> np.ndarray:
     Without random coefficients, those of intercept and slope.
     """
     weight = np.ones(at.y.shape[1])
-    coefficients, kappa, _, nonlinear = _pooled(family, at, weight)
-    both = np.concatenate([coefficients, nonlinear])
-    columns = _columns(family, at, nonlinear)
-    residual = at.y - np.tensordot(np.concatenate([coefficients, kappa]), columns, axes=1)
-    basis = np.stack(_loadings(family, at, both) or [np.ones_like(at.y), at.time])
-    scale = np.sqrt((basis**2 * at.seen).sum(axis=(1, 2)) / max(at.seen.sum(), 1.0))
-    basis = basis / np.where(scale > 0, scale, 1.0)[:, None, None]
+    pooled = _pooled(family, at, weight, 0)
+    columns = _columns(family, at, pooled.nonlinear)
+    residual = at.y - np.tensordot(np.concatenate([pooled.factors, pooled.kappa]), columns, axes=1)
+    basis = np.stack(_loadings(family, at, pooled.coefficients) or [np.ones_like(at.y), at.time])
+    basis = np.tensordot(_orthonormal(basis, at.seen), basis, axes=1)
     gram = np.einsum("ajn,bjn,jn->nab", basis, basis, at.seen) + 0.5 * np.eye(len(basis))
     cross = np.einsum("ajn,jn,jn->na", basis, residual, at.seen)
     found: np.ndarray = np.linalg.solve(gram, cross[..., None])[..., 0].T
     return found
 
 
-def _pooled(family: "Growth", at: "Occasions", weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
-    """(growth factors, kappa, residual variance, nonlinear coefficients) of least squares over all occasions."""
+def _pooled(family: "Growth", at: "Occasions", weight: np.ndarray, rank: int) -> Pooled:
+    """At the best nonlinear coefficients of a grid, or at those of another rank among values that are apart."""
     seen = at.seen * weight
     times = at.time[seen > 0]
     grid = np.zeros((1, 0)) if family.curve is None else family.curve.starts(times)
     split = 0 if family.curve is None else len(family.curve.factors)
-    best: tuple[float, np.ndarray, np.ndarray] | None = None
-    for nonlinear in grid:
-        columns = _columns(family, at, nonlinear)
-        solution, square = _least_squares(columns, at.y, seen)
-        if best is None or square < best[0]:
-            best = square, solution, nonlinear
-    assert best is not None
-    variance = best[0] / max(seen.sum(), TINY)
+    fits = [_least_squares(_columns(family, at, nonlinear), at.y, seen) for nonlinear in grid]
+    chosen = _ranked(grid, np.array([square for _, square in fits]))
+    place = chosen[rank % len(chosen)]
+    solution, square = fits[place]
+    variance = square / max(seen.sum(), TINY)
     floor = 1e-12 * (float((seen * at.y**2).sum() / max(seen.sum(), TINY)) or 1.0)
-    return best[1][:split], best[1][split:], max(variance, floor), best[2]
+    return Pooled(solution[:split], solution[split:], max(variance, floor), grid[place])
+
+
+def _ranked(grid: np.ndarray, squares: np.ndarray) -> list[int]:
+    """Rows of the grid (candidate, nonlinear), the best first, each apart from those before in the order of values."""
+    levels = [np.unique(column, return_inverse=True)[1] for column in grid.T]
+    where = np.array([level / max(level.max(), 1) for level in levels]).reshape(-1, len(grid)).T
+    chosen: list[int] = []
+    for row in np.argsort(squares, kind="stable"):
+        if all(np.abs(where[row] - where[other]).max(initial=0.0) >= APART for other in chosen):
+            chosen.append(int(row))
+    return chosen[:RIVALS]
 
 
 def _least_squares(columns: np.ndarray, y: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, float]:
@@ -132,7 +185,8 @@ def _least_squares(columns: np.ndarray, y: np.ndarray, seen: np.ndarray) -> tupl
     design = columns.reshape(len(columns), -1).T * root[:, None]
     if not design.shape[1]:
         return np.zeros(0), float((seen * y**2).sum())
-    solution = np.linalg.lstsq(design, y.ravel() * root, rcond=1e-10)[0]
+    scale = np.maximum(np.sqrt((design**2).sum(axis=0)), TINY)
+    solution = np.linalg.lstsq(design / scale, y.ravel() * root, rcond=1e-10)[0] / scale
     return solution, float(((y.ravel() * root - design @ solution) ** 2).sum())
 
 
@@ -167,13 +221,13 @@ def curve_loadings(curve: Curve, time: Any, coefficients: Any, constants: Any) -
 
 
 def _residual(family: "Growth", at: "Occasions", variance: float) -> np.ndarray:
-    """The constant column of a formula (if any) takes the log standard deviation; structures share the variance."""
+    """Columns of a formula give the log standard deviation as well as they can; structures share the variance."""
     log_sigma = 0.5 * np.log(max((0.5 if family.structure.parameters else 1.0) * variance, TINY))
     if family.levels:
         scale = [log_sigma] * len(family.scale_columns)
     elif family.scale_columns:
-        constant = [float(np.ptp(at.columns[c][at.seen > 0]) == 0) for c in family.scale_columns]
-        scale = [log_sigma * flag for flag in constant] if any(constant) else [log_sigma] * len(constant)
+        chosen = at.columns[list(family.scale_columns)][:, at.seen > 0]
+        scale = list(np.linalg.lstsq(chosen.T, np.full(chosen.shape[1], log_sigma), rcond=1e-10)[0])
     else:
         scale = [log_sigma]
     times = at.time[at.seen > 0]

@@ -20,7 +20,7 @@ from mixstat.families.survival.hazard import Logs
 from mixstat.families.survival.jets import Jet, outer
 from mixstat.families.survival.times import read
 
-INFINITE = 700.0
+INFINITE, BEYOND = 700.0, 6.0
 """log(kappa + 1) that stands for an infinite kappa: 1/(kappa + 1) is then 0 to any precision."""
 FAR = 100.0
 """log H where it has no bound: exp(-H) is then 0."""
@@ -53,11 +53,14 @@ class APGW(Survival):
         every = [*((phi, lam) if aft else (lam, phi)), gamma, *([shape] if self.kappa is None else [])]
         return tuple(parameter for parameter in every if parameter.name not in self.pinned)
 
-    @property
-    def limits(self) -> tuple[Limit, ...]:
+    def limits(self, eta: np.ndarray) -> list[Limit]:
         names = [parameter.name for parameter in self.parameters]
+        if "kappa1" not in names or not eta[names.index("kappa1")] > BEYOND:
+            return []
+        place = names.index("kappa1")
+        there = np.where(np.arange(len(eta)) == place, INFINITE, eta)
         words = "kappa is infinite: the baseline is of the Gompertz type, and kappa has no standard error"
-        return (Limit(names.index("kappa1"), 6.0, INFINITE, words),) if "kappa1" in names else ()
+        return [Limit(there, (place,), words)]
 
     def degenerate(self, eta: np.ndarray) -> str:
         known = dict(zip((parameter.name for parameter in self.parameters), eta, strict=True))
