@@ -19,8 +19,8 @@ CURVES = ("survival", "cumulative_hazard", "hazard", "density", "cure", "conditi
 `conditional_survival` is survival to each time but the last, given survival to the last."""
 PREFIX = "expert_"
 """Before the name of a curve: that of every class."""
-LARGEST = 1e300
-"""The largest cumulative hazard: two of them have a difference."""
+LOG_LARGEST = 690.0
+"""Log of the largest hazard, cumulative or not: sums of them are finite, and so are derivatives."""
 NEVER = -1e4
 """log H of those to whom the event never comes."""
 
@@ -45,27 +45,38 @@ def curve_values(
     of times. Outputs are times or sums, of `expert_` targets classes and then these.
     """
     curve = target.removeprefix(PREFIX)
-    total, hazard = class_logs(mixture, places, phi, design, times, limit=curve == "cure")
+    log_total, hazard = class_logs(mixture, places, phi, design, times, limit=curve == "cure")
+    total = jnp.exp(jnp.minimum(log_total, LOG_LARGEST))
     if target.startswith(PREFIX):
-        values = _values(curve, -jnp.exp(total), hazard - jnp.exp(total))
+        values = _values(curve, total, hazard)
         values = values if weights is None else weights @ values
         return values.reshape(-1, values.shape[-1])
     log_gate = gate_log_probability(mixture, phi, design)[0][:, None]
-    survival = jax.nn.logsumexp(log_gate - jnp.exp(total), axis=0)
-    values = _values(curve, survival, jax.nn.logsumexp(log_gate + hazard - jnp.exp(total), axis=0))
+    values = _values(curve, *_mixed(log_gate, total, hazard))
     return values if weights is None else weights @ values
 
 
-def _values(curve: str, log_survival: Array, log_density: Array) -> Array:
-    """From log S and log f (..., time, row)."""
+def _mixed(log_gate: Array, total: Array, log_hazard: Array) -> tuple[Array, Array]:
+    """H = -log sum pi_k S_k and log h = log sum (pi_k S_k / S) h_k, exact where H is small and where S underflows."""
+    least = jax.lax.stop_gradient(jnp.min(total, axis=0))
+    log_share = log_gate - (total - least)
+    log_sum = jax.nn.logsumexp(log_share, axis=0)
+    lost = -jnp.sum(jnp.exp(log_gate) * expm1(-total), axis=0)
+    near = lost < 0.5
+    mixed = jnp.where(near, -jnp.log1p(-jnp.where(near, lost, 0.0)), least - log_sum)
+    return mixed, jax.nn.logsumexp(log_share - log_sum + log_hazard, axis=0)
+
+
+def _values(curve: str, total: Array, log_hazard: Array) -> Array:
+    """From H and log h (..., time, row)."""
     if curve == "conditional_survival":
-        return jnp.exp(log_survival[..., :-1, :] - log_survival[..., -1:, :])
+        return jnp.exp(total[..., -1:, :] - total[..., :-1, :])
     return {
-        "survival": lambda: jnp.exp(log_survival),
-        "cure": lambda: jnp.exp(log_survival),
-        "cumulative_hazard": lambda: -log_survival,
-        "density": lambda: jnp.exp(log_density),
-        "hazard": lambda: jnp.exp(log_density - log_survival),
+        "survival": lambda: jnp.exp(-total),
+        "cure": lambda: jnp.exp(-total),
+        "cumulative_hazard": lambda: total,
+        "density": lambda: jnp.exp(log_hazard - total),
+        "hazard": lambda: jnp.exp(jnp.minimum(log_hazard, LOG_LARGEST)),
     }[curve]()
 
 
@@ -92,6 +103,11 @@ def class_logs(
     total, hazard = (jnp.concatenate(logs) for logs in zip(*found, strict=True))
     never = jnp.full((mixture.extras, *total.shape[1:]), NEVER)
     return jnp.concatenate([total, never]), jnp.concatenate([hazard, never])
+
+
+def unbounded(values: np.ndarray) -> np.ndarray:
+    """Curves as floating point holds them: infinite from the largest on."""
+    return np.where(values >= np.exp(LOG_LARGEST) * (1.0 - 1e-9), np.inf, values)
 
 
 def log_times(times: np.ndarray) -> np.ndarray:

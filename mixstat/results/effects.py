@@ -17,15 +17,15 @@ def effect_table(
     """`keys` with estimate, std_error, statistic, p_value, conf_low, conf_high, one row each.
 
     The interval is Wald's on `scale`, mapped back; the statistic tests a value of 0 on that scale (1 for "log", 1/2
-    for "logit", 1/e for "cloglog", log(-log p)) and is missing where estimate and error are both 0. `std_error` is that
-    of the estimate itself.
+    for "logit", 1/e for "cloglog", log(-log p)) and is missing where estimate and error are both 0, and at the ends of
+    the scale. `std_error` is that of the estimate itself. Without an error, 0 and infinity are on the "log" scale too.
     """
-    inner, slope = _on_scale(estimate, scale)
-    half = norm.ppf(0.5 + level / 2) * error * slope
-    back = {"identity": np.asarray, "log": np.exp, "logit": expit, "cloglog": _from_cloglog}[scale]
-    ends = np.sort([back(inner - half), back(inner + half)], axis=0)
+    inner, slope = _on_scale(estimate, error, scale)
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = inner / (error * slope)
+        half = norm.ppf(0.5 + level / 2) * error * slope
+        back = {"identity": np.asarray, "log": np.exp, "logit": expit, "cloglog": _from_cloglog}[scale]
+        ends = np.sort([back(inner - half), back(inner + half)], axis=0)
+        statistic = np.where(np.isinf(inner), np.nan, inner / (error * slope))
     return keys.assign(
         estimate=estimate,
         std_error=error,
@@ -40,19 +40,20 @@ def _from_cloglog(value: np.ndarray) -> np.ndarray:
     return np.exp(-np.exp(value))
 
 
-def _on_scale(estimate: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
+def _on_scale(estimate: np.ndarray, error: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
     """The estimate on the scale, and the derivative of the scale there."""
     if scale == "identity":
         return estimate, np.ones_like(estimate)
     if scale == "cloglog":
         return _on_cloglog(estimate)
-    high = np.inf if scale == "log" else 1.0
-    bad = (estimate <= 0) | (estimate >= high)
+    ends = (estimate == 0) & ~(error > 0) if scale == "log" else False
+    bad = ((estimate <= 0) & ~ends) | ((estimate >= 1.0) if scale == "logit" else False)
     if bad.any():
         span = "positive estimates" if scale == "log" else "estimates between 0 and 1"
         raise OptionError(f"intervals on the {scale} scale need {span}, got {estimate[bad][0]:g}")
     if scale == "log":
-        return np.log(estimate), 1 / estimate
+        with np.errstate(divide="ignore"):
+            return np.log(estimate), np.where(estimate > 0, 1 / estimate, 0.0)
     return logit(estimate), 1 / (estimate * (1 - estimate))
 
 

@@ -26,7 +26,7 @@ from mixstat.estimators.model.checks import level as checked
 from mixstat.estimators.model.report import phi_covariance
 from mixstat.exceptions import OptionError
 from mixstat.inference.effects import Query, row_effects, row_jacobians, row_values, standard_errors
-from mixstat.inference.survival import PREFIX
+from mixstat.inference.survival import PREFIX, unbounded
 from mixstat.results.effects import effect_table
 
 if TYPE_CHECKING:
@@ -82,7 +82,10 @@ class Surviving:
         target = "conditional_survival" if given is not None else kind
         target = PREFIX + target if by_class else target
         scene = scene_of(self, X, target, moments, True if X is None and by is None else by, weight, covariance)
-        return _table(answer(scene, {}, "level", scene.data), level, "cloglog" if kind == "survival" else "log")
+        keys, values, error = answer(scene, {}, "level", scene.data)
+        values = unbounded(values)
+        found = keys, values, np.where(np.isinf(values), np.nan, np.where(values == 0.0, 0.0, error))
+        return _table(found, level, "cloglog" if kind == "survival" else "log")
 
     def rmst(
         self,
@@ -254,7 +257,7 @@ class Surviving:
         choice("kind", kind, CURVES)
         grid = checked_times(times)
         scene = scene_of(self, X, kind, at_times(grid), None, None, None)
-        return values_of(scene, scene.data).T
+        return unbounded(values_of(scene, scene.data)).T
 
 
 def scene_of(model: Any, X: Any, target: str, moments: Moments, by: Any, weight: Any, covariance: str | None) -> Scene:

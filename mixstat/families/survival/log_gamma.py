@@ -93,7 +93,6 @@ def log_density(w: Array, q: Array) -> Array:
 
 def _stretch(u: Array, a: Array, up: Array) -> Array:
     """How far from u the density has fallen by exp(-DEPTH), upwards or downwards; a >= 0."""
-    start = u * u * _excess(a * u).value
     normal = jnp.sqrt(u * u + 2.0 * DEPTH) - jnp.abs(u)
     safe = jnp.maximum(a, 1e-8)
     length = normal
@@ -107,10 +106,15 @@ def _stretch(u: Array, a: Array, up: Array) -> Array:
     sign = jnp.where(up, 1.0, -1.0)
     for _ in range(6):
         s = u + sign * length
-        excess = s * s * _excess(a * s).value - start - DEPTH
         rate = sign * jnp.where(a > 1e-8, jnp.expm1(jnp.minimum(a * s, LARGEST)) / safe, s)
-        length = jnp.maximum(length - excess / jnp.maximum(rate, 1e-8), 1e-3 * length)
+        above = _fall(u, a, sign * length) - DEPTH
+        length = jnp.maximum(length - above / jnp.maximum(rate, 1e-8), 1e-3 * length)
     return length
+
+
+def _fall(u: Array, a: Array, step: Array) -> Array:
+    """log f(u) - log f(u + step): two terms of one sign, away from the centre."""
+    return jnp.exp(jnp.minimum(a * u, LARGEST)) * step * step * _excess(a * step).value + step * u * _slope_ratio(a, u)
 
 
 def tails(w: Array, q: Array) -> Tails:
@@ -121,16 +125,16 @@ def tails(w: Array, q: Array) -> Tails:
     side = jnp.where(up, 1.0, -1.0)
     length = _stretch(u, a, up)
     value, by_a, by_aa = _constants(a)
-    here = u * u * _excess(a * u).value
     nodes, weights = _graded(a * length)
-    s = u + side * length * nodes
+    step = side * length * nodes
+    s = u + step
     excess = _excess(a * s)
-    weight = jnp.exp(here - s * s * excess.value) * weights
+    weight = jnp.exp(-_fall(u, a, step)) * weights
     mass = jnp.sum(weight, axis=0)
     slope = by_a - s**3 * excess.slope
     first = jnp.sum(weight * slope, axis=0) / mass
     second = jnp.sum(weight * (slope * slope + by_aa - s**4 * excess.bend), axis=0) / mass
-    log_f = value - here
+    log_f = value - u * u * _excess(a * u).value
     density_w = -sign * u * _slope_ratio(a, u)
     density_q = sign * (by_a - u**3 * _excess(a * u).slope)
     return _from_side(_Side(up == (q >= 0), log_f, jnp.log(length * mass), sign * first, second), density_w, density_q)
