@@ -136,16 +136,16 @@ class Selection:
 
 
 class Softening:
-    """Optional softening: a constant in the data makes the log-density smooth; the larger it is, the smoother."""
+    """Optional softening: constants in the data make the log-density smooth; the larger they are, the smoother."""
 
     @property
-    def softer(self) -> tuple[float, ...]:
-        """Constants by which a search comes to the data's own, the largest first; none where the density is smooth."""
-        return ()
+    def stages(self) -> int:
+        """In how many stages a search comes from smooth densities to its own; 0 where that is smooth itself."""
+        return 0
 
     @property
     def jumps(self) -> tuple[int, ...]:
-        """Parameters in whose predictors the density jumps if the constant is small."""
+        """Parameters in whose predictors a density that is not smooth jumps."""
         return ()
 
     @property
@@ -153,9 +153,9 @@ class Softening:
         """Whether the density is an approximation of what it stands for, so that errors are those of a sandwich."""
         return False
 
-    def softened(self, data: np.ndarray, constant: float) -> np.ndarray:
-        """`data` with another constant."""
-        raise NotImplementedError
+    def softened(self, data: np.ndarray, stage: int) -> np.ndarray:
+        """`data` with the constants of a stage: 0 is the smoothest, `stages` our own."""
+        return data
 
 
 @dataclass(frozen=True)

@@ -32,18 +32,16 @@ JUMPS = (
 
 
 def stages(mixture: Mixture) -> int:
-    """How many softer likelihoods lead to the mixture's own."""
-    return max(len(outcome.family.softer) for outcome in _outcomes(mixture))
+    """How many smoother likelihoods lead to the mixture's own."""
+    return max(outcome.family.stages for outcome in _outcomes(mixture))
 
 
 def softened(mixture: Mixture, data: Data, stage: int) -> Data:
     """The data with the constants of a stage, 0 for the smoothest."""
     responses = list(data.responses)
     for outcome in _outcomes(mixture):
-        softer = outcome.family.softer
-        if softer:
-            constant = softer[min(stage, len(softer) - 1)]
-            responses[outcome.data] = np.stack([outcome.family.softened(r, constant) for r in responses[outcome.data]])
+        if outcome.family.stages:
+            responses[outcome.data] = np.stack([outcome.family.softened(r, stage) for r in responses[outcome.data]])
     return data._replace(responses=tuple(responses))
 
 

@@ -107,7 +107,9 @@ class Distributing:
 
     def _residuals(self, table: Any, random_state: Any, response: str | None) -> np.ndarray:
         if is_survival(self.fitted_):
-            return self.survival_residuals(table, "quantile", random_state=random_state)
+            return self.survival_residuals(  # type: ignore[attr-defined]
+                table, "quantile", random_state=random_state
+            )
         rng = generator(random_state)
         predictive, y = observe_distribution(self.fitted_, table, response, "sequential")
         return predictive.residual(y, rng.random(len(y)))

@@ -9,7 +9,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixstat.estimators.methods.grids import rows_of
 from mixstat.estimators.methods.growing import average_trajectories, responsibilities_of
-from mixstat.estimators.methods.over_time import checked_times, growth_families, require_growth, time_column, time_label
+from mixstat.estimators.methods.over_time import (
+    checked_times,
+    growth_families,
+    outcome_names,
+    require_growth,
+    time_column,
+    time_label,
+)
 from mixstat.estimators.methods.plotting import names_of
 from mixstat.estimators.methods.scene import restricted
 from mixstat.estimators.methods.subjects import (
@@ -21,7 +28,7 @@ from mixstat.estimators.methods.subjects import (
 from mixstat.estimators.model import new_data
 from mixstat.estimators.model.checks import boolean, choice
 from mixstat.estimators.model.units import number_units
-from mixstat.exceptions import DataError
+from mixstat.exceptions import DataError, OptionError
 from mixstat.formula.frame import Table
 from mixstat.results import plots
 
@@ -33,6 +40,17 @@ DRAWN = 2_000
 """Subjects that are drawn one by one."""
 BATCH = 5_000
 """Subjects whose rows are looked at together."""
+
+
+class _Shown(NamedTuple):
+    """The response that is drawn: its place among the outcomes, and its name."""
+
+    place: int
+    name: str
+
+    def rows(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Of trajectories of one or several outcomes, its own."""
+        return table[table["outcome"] == self.name] if "outcome" in table else table
 
 
 class _Some(NamedTuple):
@@ -62,7 +80,10 @@ class _Explained(NamedTuple):
 
 
 class GrowthPlotting:
-    """Plots of growth curves on `ax`; `data` is a table as in `fit`, None for the data of the fit."""
+    """Plots of growth curves on `ax`; `data` is a table as in `fit`, None for the data of the fit.
+
+    `response` names the one to draw where the model has several.
+    """
 
     fitted_: "Fitted"
 
@@ -73,6 +94,7 @@ class GrowthPlotting:
         data: bool = True,
         times: Any = None,
         level: float | None = 0.95,
+        response: str | None = None,
         names: Sequence[str] | None = None,
         ax: Any = None,
     ) -> Any:
@@ -85,16 +107,16 @@ class GrowthPlotting:
         """
         check_is_fitted(self, "fitted_")
         require_growth(self.fitted_, "plot_trajectories()")
-        fitted, rows = self.fitted_, restricted(*rows_of(self, X, None))
+        fitted, shown = self.fitted_, _shown(self.fitted_, response)
+        rows = restricted(*rows_of(self, X, None))
         grid = _with_knots(self, _times_in(fitted, rows)) if times is None else _distinct(fitted, times)
         share = responsibilities_of(fitted, rows)
-        grid, band = _band(
-            average_trajectories(self, X, grid, 0.95 if level is None else level, responsibility=share), level
-        )
-        strands = _strands(fitted, _some_of(fitted, rows, share)) if boolean("data", data) else None
+        table = average_trajectories(self, X, grid, 0.95 if level is None else level, responsibility=share)
+        grid, band = _band(shown.rows(table), level)
+        strands = _strands(fitted, _some_of(fitted, rows, share), shown) if boolean("data", data) else None
         named = _with_shares(names_of(fitted, names), share)
         ax = plots.trajectories(grid, band, ax=ax, strands=strands, names=named)
-        return _label(self.fitted_, ax)
+        return _label(self.fitted_, ax, shown)
 
     def plot_profiles(
         self,
@@ -103,6 +125,7 @@ class GrowthPlotting:
         labels: Sequence[str] | None = None,
         times: Any = None,
         level: float | None = None,
+        response: str | None = None,
         names: Sequence[str] | None = None,
         ax: Any = None,
     ) -> Any:
@@ -112,8 +135,9 @@ class GrowthPlotting:
         """
         check_is_fitted(self, "fitted_")
         require_growth(self.fitted_, "plot_profiles()")
-        times = None if times is None else _distinct(self.fitted_, times)
+        times, shown = None if times is None else _distinct(self.fitted_, times), _shown(self.fitted_, response)
         table = self.trajectories(X, times, level=0.95 if level is None else level)  # type: ignore[attr-defined]
+        table = shown.rows(table)
         key = table.columns[0]
         found = [_band(part, level) for _, part in table.groupby(key, sort=False)]
         labels = _labels(X, len(found)) if labels is None else list(labels)
@@ -121,7 +145,7 @@ class GrowthPlotting:
             raise DataError(f"labels must hold {len(found)} texts, one a profile, got {len(labels)}")
         named = names_of(self.fitted_, names)
         ax = plots.profiles(found[0][0], [band for _, band in found], labels, ax=ax, names=named)
-        return _label(self.fitted_, ax)
+        return _label(self.fitted_, ax, shown)
 
     def plot_knots(self, *, level: float = 0.95, names: Sequence[str] | None = None, ax: Any = None) -> Any:
         """Knots (or rates) of each class with Wald intervals; observed times below knots."""
@@ -129,7 +153,7 @@ class GrowthPlotting:
         require_growth(self.fitted_, "plot_knots()")
         known = {name for f in growth_families(self.fitted_) if f.curve is not None for name in f.curve.nonlinear}
         table = self.tidy(level)  # type: ignore[attr-defined]
-        table = table[table["parameter"].isin(known) & (table["term"] == "Intercept")]
+        table = table[table["parameter"].str.split("[").str[0].isin(known) & (table["term"] == "Intercept")]
         if table.empty:
             raise DataError("the curve has no knots or rates: there is nothing to plot")
         are_knots = all(name.startswith("knot") for name in known)
@@ -145,6 +169,7 @@ class GrowthPlotting:
         *,
         kind: str = "subject",
         bins: int = 12,
+        response: str | None = None,
         names: Sequence[str] | None = None,
         ax: Any = None,
     ) -> Any:
@@ -155,17 +180,23 @@ class GrowthPlotting:
         """
         check_is_fitted(self, "fitted_")
         require_growth(self.fitted_, "plot_observed()")
+        fitted, shown, known = self.fitted_, _shown(self.fitted_, response), choice("kind", kind, KINDS)
         rows = restricted(*rows_of(self, data, None))
-        parts = [_explained(self.fitted_, part, choice("kind", kind, KINDS)) for part in _batches(self.fitted_, rows)]
+        parts = [_explained(fitted, part, known, shown) for part in _batches(fitted, rows)]
         times, values, share, means = (np.concatenate(leaf, axis=-1) for leaf in zip(*parts, strict=True))
         found = plots.bin_times(times, bins)
         observed, predicted = (plots.bin_means(each, share, found) for each in (values, means))
-        named = names_of(self.fitted_, names)
-        ax = plots.observed_means(observed, predicted, found.centre, ax=ax, names=named)
-        return _label(self.fitted_, ax)
+        ax = plots.observed_means(observed, predicted, found.centre, ax=ax, names=names_of(fitted, names))
+        return _label(fitted, ax, shown)
 
     def plot_residuals_by_time(
-        self, data: Any = None, *, kind: str = "subject", names: Sequence[str] | None = None, ax: Any = None
+        self,
+        data: Any = None,
+        *,
+        kind: str = "subject",
+        response: str | None = None,
+        names: Sequence[str] | None = None,
+        ax: Any = None,
     ) -> Any:
         """Residuals over time, classes averaged with responsibilities. Means that bend away from 0 or a changing spread
         tell of a wrong curve or residual structure.
@@ -176,12 +207,20 @@ class GrowthPlotting:
         check_is_fitted(self, "fitted_")
         require_growth(self.fitted_, "plot_residuals_by_time()")
         some = _some_of(self.fitted_, restricted(*rows_of(self, data, None)))
-        seen = _explained(self.fitted_, some.table, choice("kind", kind, KINDS))
+        seen = _explained(self.fitted_, some.table, choice("kind", kind, KINDS), _shown(self.fitted_, response))
         residual = seen.values - (seen.means * seen.share).sum(axis=0)
         named = names_of(self.fitted_, names)
         ax = plots.residuals_by_time(seen.times, residual, seen.share.T, ax=ax, names=named, remark=some.remark)
         ax.set(xlabel=plots.plain(time_column(self.fitted_)), ylabel="Residual")
         return ax
+
+
+def _shown(fitted: "Fitted", response: str | None) -> _Shown:
+    names = outcome_names(fitted)
+    if response is None and len(names) > 1:
+        raise OptionError(f"the model has several responses; response= must be one of {', '.join(map(repr, names))}")
+    place = 0 if response is None else names.index(choice("response", response, names))
+    return _Shown(place, names[place])
 
 
 def _distinct(fitted: "Fitted", times: Any) -> np.ndarray:
@@ -226,31 +265,32 @@ def _times_in(fitted: "Fitted", table: Any) -> np.ndarray:
     return times[np.isfinite(times)]
 
 
-def _seen_in(fitted: "Fitted", new: Any, table: Any) -> _Seen:
+def _seen_in(fitted: "Fitted", new: Any, table: Any, shown: _Shown) -> _Seen:
     """The rows whose response is there."""
-    values = observed_values(fitted, new)
+    values = observed_values(fitted, new, shown.place)
     seen = np.isfinite(values)
     if not seen.any():
         raise DataError("no row has a response: there is nothing to plot")
     return _Seen(_times_in(fitted, table)[seen], values[seen], new.unit[seen], np.flatnonzero(seen))
 
 
-def _explained(fitted: "Fitted", table: Any, kind: str) -> _Explained:
+def _explained(fitted: "Fitted", table: Any, kind: str, shown: _Shown) -> _Explained:
     """Observed rows with what the model says of them."""
     new = new_data.with_response(fitted, table)
-    seen = _seen_in(fitted, new, table)
+    seen = _seen_in(fitted, new, table, shown)
     rows = new_data.read(fitted, table, response=False, by_unit=False).data.take(seen.rows)
     subjects = subjects_of(fitted, new)
     if kind == "subject":
-        means = np.stack([each.mean[0] for each in subject_class_means(fitted, subjects, rows, seen.code)])
+        found = subject_class_means(fitted, subjects, rows, seen.code)
+        means = np.stack([each.mean[shown.place] for each in found])
     else:
-        means = expert_means_at(fitted, rows)
+        means = expert_means_at(fitted, rows)[:, shown.place]
     return _Explained(seen.times, seen.values, subjects.responsibility[seen.code].T, means)
 
 
-def _strands(fitted: "Fitted", some: _Some) -> plots.Strands:
+def _strands(fitted: "Fitted", some: _Some, shown: _Shown) -> plots.Strands:
     assert some.share is not None
-    seen = _seen_in(fitted, new_data.with_response(fitted, some.table), some.table)
+    seen = _seen_in(fitted, new_data.with_response(fitted, some.table), some.table, shown)
     order = np.lexsort((seen.times, seen.code))
     code = seen.code[order]
     cuts = np.flatnonzero(np.diff(code)) + 1
@@ -300,6 +340,6 @@ def _fit_times(model: Any) -> np.ndarray | None:
     return Table(restricted(*rows_of(model, None, None))).column(time_column(model.fitted_)).numbers()
 
 
-def _label(fitted: "Fitted", ax: Any) -> Any:
-    ax.set(xlabel=plots.plain(time_column(fitted)), ylabel=plots.plain(fitted.assembled.stacks[0][0][0].response))
+def _label(fitted: "Fitted", ax: Any, shown: _Shown) -> Any:
+    ax.set(xlabel=plots.plain(time_column(fitted)), ylabel=plots.plain(shown.name))
     return ax

@@ -1,7 +1,7 @@
 """Over time: the rows of a growth model with their time column set to given times, and averages of such rows."""
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -167,8 +167,8 @@ def sums_over_time(fitted: "Fitted", frame: pd.DataFrame, times: np.ndarray, wei
     frame, weight = _distinct(fitted, frame, weight)
 
     def summed(time: float) -> Data:
-        parts = [slice(first, first + PART) for first in range(0, len(frame), PART)]
-        found = [_averaged(_at(fitted, frame.iloc[part], time), lambda v, w=weight[part]: v @ w) for part in parts]
+        parts = (slice(first, first + PART) for first in range(0, len(frame), PART))
+        found = (_averaged(_at(fitted, frame.iloc[p], time), partial(_weighted, weight[p])) for p in parts)
         return reduce(_plus, found)
 
     return _joined([summed(time) for time in times])
@@ -196,6 +196,11 @@ def _averaged(data: Data, average: Average) -> Data:
         offsets=average(data.offsets),
         responses=tuple(average(response) for response in data.responses),
     )
+
+
+def _weighted(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Sums (..., group) of values (..., row)."""
+    return values @ weight
 
 
 def _plus(one: Data, other: Data) -> Data:

@@ -18,8 +18,6 @@ from mixstat.families.growth.form import GrowthForm
 from mixstat.families.growth.mixed import MixedModel, Occasions
 
 Array = Any
-STEP = 10.0
-"""By how much a smoothing constant falls from one search to the next."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Growth(GrowthForm):
         if not self.constants:
             return data
         at = self.coordinates.inside(self.read(data))
-        return self.write(at if self.smoothing < 0 else self._smoothed(at, np.array(at.columns[self.smoothing])))
+        return self.write(at if self.smoothing < 0 else self.smoothed(at, np.array(at.columns[self.smoothing])))
 
     def centrings(self, data: np.ndarray, weight: np.ndarray, use: Use) -> list[MixedModel]:
         found = choices(self, self.read(data), weight, use)
@@ -103,31 +101,8 @@ class Growth(GrowthForm):
             fields[3 + self.smoothing] = self.softness[0]
         return fields
 
-    @property
-    def softer(self) -> tuple[float, ...]:
-        if self.smoothing < 0 or self.softness[1] <= self.softness[0]:
-            return ()
-        sharp, soft = self.softness
-        count = int(np.ceil(np.log(soft / sharp) / np.log(STEP)))
-        return tuple(soft * (sharp / soft) ** (np.arange(count) / count))
-
-    @property
-    def jumps(self) -> tuple[int, ...]:
-        factors = 0 if self.curve is None else len(self.curve.factors)
-        return tuple(range(factors, len(self.coefficients))) if self.softer else ()
-
-    @property
-    def approximate(self) -> bool:
-        return self.expands
-
-    def softened(self, data: np.ndarray, constant: float) -> np.ndarray:
-        return self.write(self._smoothed(self.read(data), constant))
-
-    def _smoothed(self, at: Occasions, constant: Any) -> Occasions:
-        """With a smoothing constant of the user's unit of time in ours."""
-        columns = np.array(at.columns)
-        columns[self.smoothing] = constant / self.coordinates.scale**2
-        return at._replace(columns=columns)
+    def softened(self, data: np.ndarray, stage: int) -> np.ndarray:
+        return self.write(self.smoothed(self.read(data), self.constant_at(stage))) if self.stages else data
 
     def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
         found: np.ndarray = self.starts(data, weight)[0]

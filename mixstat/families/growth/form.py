@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -10,16 +9,16 @@ from mixstat.core.family import Family, Limit, Natural, Parameter
 from mixstat.families.growth import boundaries, coordinates
 from mixstat.families.growth.coordinates import Coordinates
 from mixstat.families.growth.curves import Curve
-from mixstat.families.growth.mixed import MixedModel, Occasions, Roles
+from mixstat.families.growth.mixed import MixedModel, Roles
 from mixstat.families.growth.random import Groups
 from mixstat.families.growth.residuals import RESIDUALS, Residual
+from mixstat.families.growth.smoothing import SmoothedCurve
 
-Array = Any
 VARIANCE = "residual_variance"
 
 
 @dataclass(frozen=True)
-class GrowthForm(MixedModel):
+class GrowthForm(SmoothedCurve, MixedModel):
     """What a growth model is made of.
 
     curve     the curve, or None where covariates alone make the mean
@@ -135,10 +134,6 @@ class GrowthForm(MixedModel):
     def turned(self) -> int:
         """How many columns coordinates turn: those of formulas, which stand first."""
         return len(self.columns) - len(self.levels) - (self.smoothing >= 0)
-
-    def curve_constants(self, at: Occasions) -> tuple[Array, ...]:
-        """What the curve takes beside its coefficients."""
-        return () if self.smoothing < 0 else (at.columns[self.smoothing],)
 
     @property
     def head(self) -> int:

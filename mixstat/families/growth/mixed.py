@@ -97,6 +97,10 @@ class MixedModel(RandomPart, Family):
         return list(boundaries.of_random(self, eta))
 
     @property
+    def approximate(self) -> bool:
+        return any(member.expands for _, member in self.parts)
+
+    @property
     def roles(self) -> Roles:
         """What each predictor does."""
         raise NotImplementedError
