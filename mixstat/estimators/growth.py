@@ -79,6 +79,11 @@ class GrowthCurve(MixtureEstimator):
         Column of times of a formula without a curve, for "occasion", "ar1", "brownian", trajectories and plots. By
         default the variable of `random=`, else the only variable of the formula, that is numeric and varies within
         units; a residual structure that needs times asks for `time=` where that is not one column.
+    penalty : float or mapping, optional
+        Elastic net on the slopes of `between` of standardised covariates, as `Regression.penalty`; by coefficient
+        (`{"intercept": 0.1, "slope1": 0.4}`), for the unit of a slope is that of the response over that of time.
+    l1_ratio : float
+        Share of the lasso.
     cluster, tol, max_iter, verbose : as in `Regression`.
 
     Notes
@@ -103,6 +108,8 @@ class GrowthCurve(MixtureEstimator):
         residual: str = "iid",
         shared: str | Sequence[str] = (),
         time: str | None = None,
+        penalty: float | Mapping[str, float] = 0.0,
+        l1_ratio: float = 0.0,
         cluster: str | None = None,
         tol: float = 1e-9,
         max_iter: int = 200,
@@ -120,6 +127,8 @@ class GrowthCurve(MixtureEstimator):
         self.residual = residual
         self.shared = shared
         self.time = time
+        self.penalty = penalty
+        self.l1_ratio = l1_ratio
         self.cluster = cluster
         self.tol = tol
         self.max_iter = max_iter
@@ -183,7 +192,25 @@ def plan_growth(key: str, model: GrowthCurve, source: str) -> OutcomePlan:
         softness=_softness(model, curve),
     )
     main, shared = f"{written.response} ~ {right}", shared_names(model.shared)
-    return OutcomePlan(key, main, parts, family, shared, {}, 0.0, 0.0, source, occasions)
+    share = number("l1_ratio", model.l1_ratio, high=1.0)
+    penalty, factors = _penalty(model, curve)
+    return OutcomePlan(key, main, parts, family, shared, {}, penalty, share, source, occasions, factors=factors)
+
+
+def _penalty(model: GrowthCurve, curve: Curve | None) -> tuple[float, dict[str, float]]:
+    """(penalty, factors of it by coefficient) of slopes of the curve's coefficients."""
+    given, names = model.penalty, () if curve is None else curve.coefficients
+    if not isinstance(given, Mapping):
+        rate = number("penalty", given)
+        if rate and curve is None:
+            raise OptionError("penalty= is of covariates of between=, which needs a curve, as in 'y ~ linear(t)'")
+        return rate, {}
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise OptionError(
+            f"penalty= names {unknown[0]!r}; expected some of: {', '.join(names) or 'none, without a curve'}"
+        )
+    return 1.0, dict.fromkeys(names, 0.0) | {n: number(f"penalty[{n!r}]", rate) for n, rate in given.items()}
 
 
 def _curve(model: GrowthCurve, written: GrowthFormula) -> Curve | None:

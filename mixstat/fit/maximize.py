@@ -223,7 +223,8 @@ def _conclude(search: Search, starts: tuple[Start, ...], smooth: Problem) -> Sol
     penalised = problem.penalty.epsilon > 0 or problem.penalty.ridge.any()
     where = at.theta if smooth is problem else settled(smooth, at.theta, search.options)
     plain = smooth.evaluate_likelihood(where) if penalised or smooth is not problem else at
-    free = np.outer(~limited.held, ~limited.held)
+    held = limited.held | problem.penalty.zeroed(at.theta)
+    free = np.outer(~held, ~held)
     information = plain.information * free
     words = (*limited.words, *([JUMPS] if smooth is not problem else []))
     return Solution(
@@ -235,7 +236,7 @@ def _conclude(search: Search, starts: tuple[Start, ...], smooth: Problem) -> Sol
         decrement,
         information,
         at.class_weight,
-        judge(problem, at, information, limited.converged, decrement, limited.held, words),
+        judge(problem, at, information, limited.converged, decrement, held, words),
         _led_on(starts, best.objective, at),
         best.iterations,
         free * score_products(smooth, where) if _is_approximate(problem) else None,

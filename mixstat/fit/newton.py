@@ -102,14 +102,17 @@ def _finish(problem: Problem, at: Evaluation, held: np.ndarray, iteration: int, 
 
 
 def _step(problem: Problem, at: Evaluation, held: np.ndarray) -> tuple[np.ndarray, bool]:
-    if held.any():
-        step, free = np.zeros(len(held)), ~held
-        step[free], definite = solve_ascent(at.information[np.ix_(free, free)], at.gradient[free])
-        return step, definite
-    step, definite = solve_ascent(at.information, at.gradient)
-    if problem.penalty.is_smooth:
-        return step, definite
-    return solve_lasso(at.information, at.gradient, at.theta, problem.penalty.lasso), definite
+    """(step of the parameters that are not held, whether their information is positive definite)."""
+    free, lasso = ~held, problem.penalty.lasso
+    information, gradient = at.information[np.ix_(free, free)], at.gradient[free]
+    moved, definite = solve_ascent(information, gradient)
+    if lasso[free].any() and np.isfinite(information).all():
+        moved = solve_lasso(information, gradient, at.theta[free], lasso[free])
+        kept = (lasso[free] == 0) | (at.theta[free] + moved != 0)
+        definite = solve_ascent(information[np.ix_(kept, kept)], gradient[kept])[1]
+    step = np.zeros(len(held))
+    step[free] = moved
+    return step, definite
 
 
 def _decrement(at: Evaluation, step: np.ndarray) -> float:

@@ -37,6 +37,10 @@ class Penalty(NamedTuple):
         """The penalty of the same data with weights `factor` times as large."""
         return Penalty(self.ridge * factor, self.lasso * factor, self.epsilon)
 
+    def zeroed(self, theta: np.ndarray) -> np.ndarray:
+        """(theta,) which parameters the lasso has set to zero."""
+        return (self.lasso > 0) & (theta == 0)
+
     def value(self, theta: np.ndarray) -> float:
         """The penalty of slopes, never positive."""
         if not (self.ridge.any() or self.lasso.any()):

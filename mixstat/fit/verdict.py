@@ -41,11 +41,12 @@ def judge(
 ) -> Verdict:
     """The verdict on an evaluated point; `information` is that of the unpenalised likelihood.
 
-    Parameters that are `held` (theta,) at a limit inform nothing there; `words` say what the limits are.
+    Parameters that are `held` (theta,) at a limit, or by a lasso at zero, inform nothing there; `words` say what the
+    limits are.
     """
     complaints, found, steep = _suspicions(problem, at.theta, at.class_weight)
     spurious = bool(complaints)
-    free = np.ones(len(information), dtype=bool) if held is None else ~held
+    free = ~problem.penalty.zeroed(at.theta) if held is None else ~(held | problem.penalty.zeroed(at.theta))
     singular = _is_singular(information[free][:, free])
     if steep and (singular or not converged):
         complaints.append(SEPARATED)

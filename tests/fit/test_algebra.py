@@ -85,6 +85,23 @@ def test_least_squares_of_a_singular_gram_is_finite() -> None:
     np.testing.assert_allclose(step, [1.0, 2.0, 0.0], atol=1e-10)
 
 
+def test_the_proximal_step_of_a_badly_scaled_curvature() -> None:
+    """Parameters without penalty that differ by orders of magnitude and are nearly collinear; zeros are exact."""
+    scale = np.array([1e-4, 1e3, 1.0, 1.0, 50.0, 0.1])
+    root = RNG.normal(size=(6, 6))
+    root[:, 1] = root[:, 0] + 1e-3 * root[:, 1]
+    matrix = (root.T @ root) * np.outer(scale, scale)
+    gradient, theta = matrix @ (RNG.normal(size=6) / scale), np.array([0.3, -0.2, 0.1, 0.2, 0.01, -0.3])
+    lasso = np.array([0.0, 0.0, 0.3, 30.0, 40.0, 0.0])
+    step = solve_lasso(matrix, gradient, theta, lasso)
+    residual = optimality_residual(gradient - matrix @ step, theta + step, lasso)
+    np.testing.assert_allclose(residual / scale, 0.0, atol=1e-7)
+    assert (theta + step == 0).tolist() == [False, False, False, True, False, False]
+    np.testing.assert_allclose(
+        solve_lasso(matrix, gradient, theta, 0 * lasso), np.linalg.solve(matrix, gradient), rtol=1e-5
+    )
+
+
 def test_the_proximal_step_equals_a_general_optimiser() -> None:
     root = RNG.normal(size=(5, 5))
     matrix, gradient, theta = root @ root.T + 0.5 * np.eye(5), RNG.normal(size=5), RNG.normal(size=5)

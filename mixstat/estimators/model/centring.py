@@ -22,7 +22,12 @@ Assemble = Callable[[Mapping[str, Family]], Assembled]
 def centred(
     assembled: Assembled, responses: dict[str, ResponseData], weight: np.ndarray, assemble: Assemble
 ) -> tuple[Assembled, dict[str, ResponseData]]:
-    """The model and its responses in the first coordinates that keep the form of all outcomes together."""
+    """The model and its responses in the first coordinates that keep the form of all outcomes together.
+
+    A penalty is of slopes as they are shown.
+    """
+    if any(slot.plan.penalty for slot in by_key(assembled.stacks).values()):
+        return assembled, responses
     choices = {
         key: response.family.centrings(response.data, weight, _use(assembled, key))
         for key, response in responses.items()

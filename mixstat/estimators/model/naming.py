@@ -78,9 +78,15 @@ def _of_slot(
                 label,
                 (shown, name, "shared") if shared else None,
                 _fixed_value(slot.plan, parameter, term, name, dropped),
-                slot.plan.penalty if slope else 0.0,
+                slot.plan.penalty * _factor(slot.plan, parameter, {term, name}) if slope else 0.0,
                 slot.plan.l1_ratio if slope else 0.0,
             )
+
+
+def _factor(plan: OutcomePlan, parameter: Parameter, column: set[str]) -> float:
+    """What the penalty of a slope is multiplied with."""
+    found = [_wanted(tuple(plan.factors), names) for names in (column, {parameter.name})] if plan.factors else []
+    return float(np.prod([plan.factors[name] for name in found if name is not None]))
 
 
 def _of_gate(plan: Plan, mixture: Mixture, columns: Columns, dropped: set[str]) -> Iterator[Coefficient]:

@@ -25,7 +25,8 @@ class OutcomePlan(NamedTuple):
     """One outcome of one expert template: its formulas by parameter key, and what is shared or fixed.
 
     `formula` is what is materialised, `title` what the user wrote if that differs. `occasions` are formulas, by key, of
-    what is measured at every occasion of a repeated outcome; they make no columns of the design.
+    what is measured at every occasion of a repeated outcome; they make no columns of the design. `factors` are of the
+    penalty, by names of terms, columns or parameters.
     """
 
     key: str
@@ -38,6 +39,7 @@ class OutcomePlan(NamedTuple):
     l1_ratio: float
     title: str = ""
     occasions: Mapping[str, str] = {}
+    factors: Mapping[str, float] = {}
 
     @property
     def shown(self) -> str:

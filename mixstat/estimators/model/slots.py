@@ -26,7 +26,8 @@ class Slot(NamedTuple):
     def form(self) -> tuple:
         """Outcomes of equal form are stacked."""
         plan = self.plan
-        fixed, penalty = tuple(sorted(plan.fixed.items())), (plan.penalty, plan.l1_ratio)
+        fixed = tuple(sorted(plan.fixed.items()))
+        penalty = (plan.penalty, plan.l1_ratio, *sorted(plan.factors.items()))
         return (self.family, self.columns, self.offsets, plan.shared, fixed, penalty)
 
 
