@@ -20,6 +20,10 @@ from mixstat.fit.ties import Ties
 ACCELERATOR_ROWS = 1 << 18
 """Rows of a block on an accelerator: few, large kernels."""
 
+CACHE = 1 << 20
+"""Bytes of a processor's own cache."""
+LEAST_ROWS = 64
+
 
 class Expectation(NamedTuple):
     """An E-step: the objective at theta and the statistics its M-step needs."""
@@ -47,9 +51,17 @@ class Problem:
     def __init__(self, mixture: Mixture, data: Data, ties: Ties, penalty: Penalty):
         self.mixture = mixture
         self._constrain(ties, penalty)
-        self.layout = data.layout(BLOCK_ROWS if jax.default_backend() == "cpu" else ACCELERATOR_ROWS)
-        self.design: Design = jax.device_put(data.pack(self.layout))
         self.dear = any(outcome.family.repeated for group in mixture.groups for outcome in group.outcomes)
+        self.layout = data.layout(self._block_rows() if jax.default_backend() == "cpu" else ACCELERATOR_ROWS)
+        self.design: Design = jax.device_put(data.pack(self.layout))
+
+    def _block_rows(self) -> int:
+        """Rows of a block; of dear densities so many that the curvature of all experts stays in cache."""
+        if not self.dear:
+            return BLOCK_ROWS
+        outcomes = [(group.copies, outcome) for group in self.mixture.groups for outcome in group.outcomes]
+        width = sum(copies * outcome.count * len(outcome.columns) ** 2 for copies, outcome in outcomes)
+        return min(BLOCK_ROWS, max(LEAST_ROWS, 1 << (CACHE // (8 * width)).bit_length() >> 1))
 
     def replace(self, **leaves: Any) -> "Problem":
         """The same problem with other weights or priors."""
