@@ -7,7 +7,6 @@ import numpy as np
 
 from mixstat.core.family import Family, Limit, Natural, Parameter
 from mixstat.families.growth import boundaries, coordinates
-from mixstat.families.growth.coordinates import Coordinates
 from mixstat.families.growth.curves import Curve
 from mixstat.families.growth.mixed import MixedModel, Roles
 from mixstat.families.growth.random import Groups
@@ -124,16 +123,6 @@ class GrowthForm(SmoothedCurve, MixedModel):
     @property
     def parts(self) -> "Sequence[tuple[int, GrowthForm]]":
         return ((0, self),)
-
-    @property
-    def coordinates(self) -> Coordinates:
-        """In which times and columns enter."""
-        return Coordinates.of(self.constants, self.turned)
-
-    @property
-    def turned(self) -> int:
-        """How many columns coordinates turn: those of formulas, which stand first."""
-        return len(self.columns) - len(self.levels) - (self.smoothing >= 0)
 
     @property
     def head(self) -> int:

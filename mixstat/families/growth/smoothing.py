@@ -19,13 +19,21 @@ class SmoothedCurve:
     """What the smoothing constant of a growth model leads to; see `GrowthForm` for `smoothing` and `softness`."""
 
     curve: "Curve | None"
+    columns: tuple[str, ...]
+    levels: tuple[float, ...]
     smoothing: int
     softness: tuple[float, ...]
+    constants: tuple[float, ...]
+
+    @property
+    def turned(self) -> int:
+        """How many columns coordinates turn: those of formulas, which stand first."""
+        return len(self.columns) - len(self.levels) - (self.smoothing >= 0)
 
     @property
     def coordinates(self) -> Coordinates:
         """In which times and columns enter."""
-        raise NotImplementedError
+        return Coordinates.of(self.constants, self.turned)
 
     def curve_constants(self, at: "Occasions") -> tuple[Array, ...]:
         """What the curve takes beside its coefficients."""
