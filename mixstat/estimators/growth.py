@@ -55,10 +55,10 @@ class GrowthCurve(MixtureEstimator):
         likelihood is then an approximation, and standard errors are robust ones (sandwich) unless asked otherwise.
     smoothing : float, optional
         The constant c of s = sqrt((t - knot)^2 + c), which stands for |t - knot| around random knots, in squared units
-        of time. None: the square of a quarter of the median time between a subject's occasions, whatever the unit. A
-        mean over knots of variance v is about as smooth as s with c = v. Small values, as the 1e-6 of nlpsem 0.4, make
-        the likelihood jump at the observed times: the best maximum is still looked for, but no standard error of a
-        knot is right there, and `status_` says so.
+        of time. None: the square of a quarter of the median time between a subject's occasions, whatever the unit.
+        Slopes have least bias where c is about half the variance of the knot, which a second fit may take from a first
+        one. Small values, as the 1e-6 of nlpsem 0.4, make the likelihood jump at the observed times: the best maximum
+        is still looked for, but no standard error of a knot is right there, and `status_` says so.
     random_covariance : {"full", "diagonal"} or sequence of sequences of str
         Which random coefficients correlate: all, none, or those of a group, `[("intercept", "slope1"), ("slope2",)]`
         (without a curve by their columns, `[("Intercept", "time")]`).

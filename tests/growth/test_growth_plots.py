@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import mixstat as ms
+from mixstat.estimators.methods import growth_plots, over_time
 from mixstat.exceptions import DataError
 from mixstat.results import plots
 from tests.growth import fitted
@@ -130,6 +131,53 @@ def test_one_class_without_a_curve():
     assert ax.get_legend() is None
     drawn(model.plot_observed())
     drawn(model.plot_residuals_by_time())
+
+
+def test_of_many_subjects_a_sample_is_drawn_and_said(monkeypatch):
+    model, rows = fitted.mixture(), fitted.table()
+    everybody = drawn(model.plot_trajectories())
+    assert not everybody.texts
+    monkeypatch.setattr(growth_plots, "DRAWN", 30)
+    ax = drawn(model.plot_trajectories())
+    assert [text.get_text() for text in ax.texts] == ["30 of 100 subjects are drawn"]
+    strands = next(c for c in ax.collections if len(c.get_segments()) == 30)
+    whole = next(c for c in everybody.collections if len(c.get_segments()) == 100)
+    known = [segment.tobytes() for segment in whole.get_segments()]
+    assert all(segment.tobytes() in known for segment in strands.get_segments())
+    assert labels(ax) == labels(everybody)
+    for some, every in zip(ax.lines, everybody.lines, strict=True):
+        assert_allclose(some.get_xydata(), every.get_xydata())
+    ax = drawn(model.plot_residuals_by_time())
+    assert [text.get_text() for text in ax.texts] == ["30 of 100 subjects are drawn"]
+    chosen = rows["child"].unique()[np.sort(np.random.default_rng(0).permutation(100)[:30])]
+    some = rows[rows["child"].isin(chosen)]
+    expected = model.augment(some)["residual_subject"].dropna()
+    assert_allclose(ax.collections[0].get_offsets()[:, 1], np.ravel(expected), rtol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["subject", "class"])
+def test_observed_means_do_not_depend_on_batches(monkeypatch, kind):
+    whole = fitted.mixture().plot_observed(kind=kind)
+    monkeypatch.setattr(growth_plots, "BATCH", 37)
+    parts = fitted.mixture().plot_observed(kind=kind)
+    for one, other in zip(whole.lines, parts.lines, strict=True):
+        assert_allclose(one.get_xydata(), other.get_xydata(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("by", ["class", "overall"])
+def test_averages_over_equal_rows_and_parts_are_those_of_all_rows(monkeypatch, by):
+    """Against the mean over subjects, with responsibilities or probabilities, of each subject's own trajectory."""
+    model, rows = fitted.mixture(), fitted.table().dropna(subset="math")
+    monkeypatch.setattr(over_time, "PART", 41)
+    found = model.trajectories(times=[0.0, 2.5, 7.0], by=by)["mean"].to_numpy()
+    own = model.trajectories(rows, [0.0, 2.5, 7.0], by=by)
+    if by == "overall":
+        assert_allclose(found, own.groupby("time")["mean"].mean(), rtol=1e-9)
+        return
+    share = model.responsibilities(rows)
+    values = own["mean"].to_numpy().reshape(2, 100, 3)
+    expected = [np.average(values[k], axis=0, weights=share[:, k]) for k in range(2)]
+    assert_allclose(found, np.concatenate(expected), rtol=1e-6)
 
 
 def test_bins():

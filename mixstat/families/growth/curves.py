@@ -7,7 +7,7 @@ for the others (Preacher and Hancock, 2015, Psychological Methods 20; Liu and Pe
 Where a knot g is random, |t - g| is s = sqrt((t - g)^2 + c): the derivative by the knot would otherwise be a step, and
 the likelihood would jump where the knot of a class passes an observed time. Estimates of knots then converge at the
 rate n^(1/3) alone (Kim and Pollard, 1990, Annals of Statistics 18), without standard errors from derivatives. The mean
-over knots of variance v is as smooth as s with c near v.
+over knots of variance v is about as smooth as s with c = v / 2.
 """
 
 from collections.abc import Callable, Sequence
