@@ -22,7 +22,8 @@ from mixstat.families.survival.jets import Jet, choose
 from mixstat.families.survival.law import Law
 from mixstat.families.survival.times import log, read
 
-TINY = 1e-300
+NARROWEST, WIDEST = -1e-100, 6.5
+"""Bounds of log(H(l) / H(r)) of an interval, and of the log of what H grows by in it: beyond it the event is certain."""
 
 
 class Row(NamedTuple):
@@ -106,9 +107,11 @@ class Survival(Law):
         value = jnp.where(at.event > 0, log_hazard, 0.0) - total
         if at.between is None:
             return value
-        before = jnp.where(at.after > 0, jnp.exp(self.logs(eta, at.log_low, at.constants).cumulative), 0.0)
-        gap = jnp.where(at.between > 0, jnp.maximum(total - before, TINY), 1.0)
-        return jnp.where(at.between > 0, log1mexp(gap) - before, value)
+        log_before = self.logs(eta, at.log_low, at.constants).cumulative
+        step = jnp.where(at.after > 0, jnp.minimum(log_before - log_total, NARROWEST), -1.0)
+        log_gap = log_total + jnp.where(at.after > 0, log1mexp(-step), 0.0)
+        before = jnp.where(at.after > 0, jnp.exp(log_before), 0.0)
+        return jnp.where(at.between > 0, log_event(log_gap) - before, value)
 
     def log_entry(self, eta: Sequence[Array], data: Array) -> Array:
         at = self.read(data)
@@ -140,12 +143,12 @@ class Survival(Law):
         value = choose(at.event > 0, log_hazard, nothing).plus(total, -1.0)
         if at.between is None:
             return value
-        low = choose(at.after > 0, self.jets(eta, at.log_low, at.constants)[0].exp(), nothing)
-        gap = total.plus(low, -1.0)
-        width = jnp.where(at.between > 0, jnp.maximum(gap.value, TINY), 1.0)
-        ratio = 1.0 / jnp.expm1(width)
-        inside = gap.through(log1mexp(width), ratio, -ratio * (1.0 + ratio)).plus(low, -1.0)
-        return choose(at.between > 0, inside, value)
+        log_low = self.jets(eta, at.log_low, at.constants)[0]
+        log_gap = choose(at.after > 0, _log_difference(log_total, log_low), log_total)
+        width = jnp.exp(jnp.minimum(log_gap.value, WIDEST))
+        slope = jnp.where(width > 0, width / jnp.expm1(jnp.where(width > 0, width, 1.0)), 1.0)
+        inside = log_gap.through(log_event(log_gap.value), slope, slope * (1.0 - width - slope))
+        return choose(at.between > 0, inside.plus(choose(at.after > 0, log_low.exp(), nothing), -1.0), value)
 
     def log_never(self, data: np.ndarray) -> np.ndarray:
         """log density (row,) of the rows for somebody to whom the event never comes."""
@@ -153,6 +156,21 @@ class Survival(Law):
         reached = at.event > 0 if at.between is None else (at.event > 0) | (at.between > 0)
         known = -np.inf if at.log_background is None else np.where(at.event > 0, at.log_background, -np.inf)
         return np.where(reached, known, 0.0)
+
+
+def log_event(log_gap: Array) -> Array:
+    """log P(an event comes while the cumulative hazard grows by e^log_gap) = log[1 - exp(-e^log_gap)]."""
+    few = log_gap < -18.0
+    gap = jnp.exp(jnp.where(few, 0.0, jnp.minimum(log_gap, WIDEST)))
+    return jnp.where(few, log_gap - 0.5 * jnp.exp(jnp.minimum(log_gap, 0.0)), log1mexp(gap))
+
+
+def _log_difference(high: Jet, low: Jet) -> Jet:
+    """log(e^high - e^low)."""
+    step = low.plus(high, -1.0)
+    near = jnp.minimum(step.value, NARROWEST)
+    ratio = 1.0 / jnp.expm1(-near)
+    return high.plus(step.through(log1mexp(-near), -ratio, -ratio * (1.0 + ratio)))
 
 
 def _log_or(values: np.ndarray, other: np.ndarray) -> np.ndarray:
