@@ -23,7 +23,6 @@ from mixstat.estimators.regression import Regression
 from mixstat.exceptions import DataError, OptionError
 from mixstat.fit.precision import double
 from mixstat.fit.progress import counting, warn_of_interrupt
-from mixstat.inference.criteria import bic
 from mixstat.results.plots import paths as plots
 
 WITHIN = "within"
@@ -65,7 +64,9 @@ class PenaltyPath(NamedTuple):
         """Standardised slopes (of all parameters or one) against the penalty, a colour a parameter and term, the
         smallest BIC marked; returns the axes.
         """
-        return plots.penalty_path(self._lines(parameter), self.table, ax=ax)
+        best = self.table["penalty"].iloc[int(np.argmin(self.table["bic"]))]
+        of = "Slope" if set(self.coefficients["parameter"]) != {GATE} else "Slope of the gate"
+        return plots.penalty_path(self._lines(parameter), {"Smallest BIC": best}, of=of, ax=ax)
 
     def _lines(self, parameter: str | None) -> pd.DataFrame:
         """The coefficients of one parameter, or of all with the parameter's name in that of the term."""
@@ -252,9 +253,9 @@ def _table(models: list[Any], penalties: np.ndarray, weights: Weights) -> pd.Dat
             {
                 "penalty": penalty,
                 "log_likelihood": model.log_likelihood_,
-                "nonzero": int((theta[_slopes(fitted, weights)] != 0).sum()),
-                "n_parameters": parameters,
-                "bic": bic(model.log_likelihood_, parameters, model.n_units_),
+                "nonzero": int((fitted.solution.theta[_slopes(fitted, weights)] != 0).sum()),
+                "n_parameters": model.n_parameters_,
+                "bic": model.bic(),
                 "converged": model.converged_,
             }
         )

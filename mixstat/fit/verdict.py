@@ -49,7 +49,7 @@ def judge(
     free = ~problem.penalty.zeroed(at.theta) if held is None else ~(held | problem.penalty.zeroed(at.theta))
     singular = _is_singular(information[free][:, free])
     if steep and (singular or not converged):
-        complaints.append(SEPARATED)
+        complaints.append(_empty_classes(problem, at.class_weight) or SEPARATED)
     elif singular:
         complaints.append(
             "the information is singular, so some standard errors do not exist; "
@@ -65,7 +65,7 @@ def judge_em(problem: Problem, theta: np.ndarray, class_weight: np.ndarray, done
     """The verdict on a point where EM stopped: no information, hence no certificate, is computed."""
     complaints, found, steep = _suspicions(problem, theta, class_weight)
     spurious = bool(complaints)
-    complaints += [SEPARATED] if steep else []
+    complaints += [_empty_classes(problem, class_weight) or SEPARATED] if steep else []
     words = (
         "EM stopped: the mean log-likelihood gained less than tol in a step (no certificate of a maximum)"
         if done
@@ -141,6 +141,15 @@ def _small_experts(problem: Problem, class_weight: np.ndarray) -> np.ndarray:
         index += group.copies * group.width
     rows_per_unit = _rows_per_unit(problem)
     return np.flatnonzero(size[: mixture.experts] * rows_per_unit < np.minimum(np.array(needed), 200) + 1)
+
+
+def _empty_classes(problem: Problem, class_weight: np.ndarray) -> str:
+    """That classes without parameters explain no unit, so that their part of the gate runs away."""
+    experts, weight = problem.mixture.experts, np.asarray(problem.design.weight)
+    size = class_weight[experts:] * np.count_nonzero(weight) / weight.sum()
+    empty = experts + np.flatnonzero(size < EMPTY)
+    words = f"class {_names(empty)} (of extra=) is empty: no unit is likely to be in it; leave it out"
+    return words if len(empty) else ""
 
 
 def _rows_per_unit(problem: Problem) -> float:

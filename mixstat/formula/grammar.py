@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mixstat.exceptions import FormulaError
 from mixstat.formula.lexer import MAX_PARENTHESES, Token, error, sides, tokenize
-from mixstat.formula.whitelist import parse_expression, shorten
+from mixstat.formula.whitelist import parse_expression, refuse, shorten
 
 MAX_EXPONENT = 3
 MAX_TERMS = 1000
@@ -100,8 +100,11 @@ def _is_offset(factor: Factor) -> bool:
 
 
 def _inner(factor: Factor) -> Factor:
-    """The factor inside offset(...)."""
-    return make_factor(factor.text[len("offset(") : -1])
+    """The factor inside offset(...), with an error of its own where it holds no column."""
+    inner = factor.text[len("offset(") : -1]
+    if all(token.kind in ("number", "op") for token in tokenize(inner)):
+        raise refuse(factor.text, "an offset is a column or a function of columns; a constant is the intercept's.")
+    return make_factor(inner)
 
 
 def make_factor(text: str) -> Factor:

@@ -90,6 +90,22 @@ def test_duplicated_rows():
     assert thrice.log_likelihood_ == pytest.approx(3 * once.log_likelihood_, rel=1e-5)
 
 
+def test_a_flat_likelihood_has_no_certificate():
+    """Five distinct units do not tell seven parameters apart, however often they are repeated."""
+    with pytest.warns(ms.ConvergenceWarning, match="singular"):
+        model = mixture().fit(pd.concat([DATA.head(5)] * 20))
+    assert not model.converged_
+    assert len(model.tidy()) < model.n_parameters_
+
+
+def test_a_class_beside_the_experts_that_explains_nobody():
+    data = frame(y=np.where(DATA.z > 0, 1 + DATA.x, 5 - DATA.x) + np.random.default_rng(1).uniform(-0.5, 0.5, SIZE))
+    with pytest.warns(ms.ConvergenceWarning, match=r"class 3 \(of extra=\) is empty.*leave it out"):
+        model = mixture(extra=[ms.Noise()]).fit(data)
+    assert "separates" not in model.status_
+    assert model.gate_proba(data)[:, 2].max() < 1e-6
+
+
 SCALES = [(1e10, 1.0, 0.0), (1e-10, 1.0, 0.0), (1.0, 1e10, 0.0), (1.0, 1e-10, 0.0), (1.0, 1.0, 1e8), (-1.0, 1.0, 0.0)]
 
 

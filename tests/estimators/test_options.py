@@ -128,3 +128,27 @@ def test_response_given_twice():
     whole = model.fit(DATA).log_likelihood_
     assert model.fit(DATA, DATA["y"]).log_likelihood_ == whole
     assert model.fit(DATA[["x"]], DATA["y"].to_numpy()).log_likelihood_ == whole
+
+
+def test_outcomes_are_different_responses():
+    with pytest.raises(ms.FormulaError, match="two outcomes of Joint are the same response, 'y'"):
+        mixture(ms.Joint([regression("y ~ x"), regression("y ~ z")])).fit(DATA)
+    data = DATA.assign(other=np.random.default_rng(4).binomial(20, 0.3, 120), trials=20)
+    grouped = [regression(f"{name} / trials ~ 1", family="binomial") for name in ("n", "other")]
+    assert mixture(ms.Joint(grouped), n_experts=1).fit(data).n_parameters_ == 2
+    with pytest.raises(ms.FormulaError, match="non-empty list"):
+        mixture(ms.Joint(regression("y ~ x"))).fit(DATA)
+
+
+def test_experts_of_one_response_are_all_masses_or_all_densities():
+    both = [regression("n ~ x", family="poisson"), regression("n ~ x")]
+    with pytest.raises(ms.FormulaError, match=r"'n' probabilities and densities, .*\(poisson, gaussian\)"):
+        mixture(both).fit(DATA)
+    counts = [regression("n ~ x", family="poisson"), regression("n ~ x", family="negative_binomial")]
+    assert mixture(counts[:1] * 2, n_init=1).fit(DATA).n_parameters_ == 5
+
+
+def test_an_offset_holds_a_column():
+    for formula in ("y ~ x + offset(1)", "y ~ x + offset(2 * 3)"):
+        with pytest.raises(ms.FormulaError, match=r"'offset\(.*\)'.*an offset is a column"):
+            regression(formula).fit(DATA)

@@ -123,3 +123,11 @@ def test_a_variance_that_collapses():
     with pytest.raises(ms.DataError, match="variance in class 1 collapses"):
         model.distal(flat, "d", method="ML")
     assert model.distal(flat, "d").estimates[0, 0] == pytest.approx(7.5)
+
+
+def test_a_loaded_model_says_what_it_lacks(tmp_path):
+    fitted().save(tmp_path / "model.mix")
+    loaded = ms.load(tmp_path / "model.mix")
+    for call in (lambda: loaded.membership(sample(), "~ z"), lambda: loaded.distal(sample(), "z")):
+        with pytest.raises(ms.DataError, match="need the training data, which a saved model does not hold"):
+            call()

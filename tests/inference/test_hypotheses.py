@@ -165,3 +165,12 @@ def test_score_test_errors(frame, fitted):
         fitted.score_test("u", X=frame.assign(y=frame.y + frame.x))
     with pytest.raises(OptionError, match="no gate"):
         ms.Regression("y ~ x", verbose=0).fit(frame).score_test("u")
+
+
+def test_a_hypothesis_about_what_is_not_estimated(frame):
+    with pytest.warns(ms.CollinearityWarning):
+        model = ms.Regression("y ~ x + x2 + u", fixed={"u": 0.5}, verbose=0).fit(frame.assign(x2=2 * frame.x))
+    for hypothesis in ("1:mean:x2 = 0", {"1:mean:x2": 0.0}, ["1:mean:x = 1", "1:mean:u = 1"]):
+        with pytest.raises(OptionError, match=r"names '1:mean:(x2|u)', which is not estimated"):
+            model.wald_test(hypothesis)
+    assert model.wald_test("1:mean:x = 0")["df"][0] == 1

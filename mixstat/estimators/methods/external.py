@@ -96,8 +96,8 @@ class External:
             the sandwich of the last step (default of three steps), "cluster" sums its scores by cluster,
             "information" is its naive inverse information (of BCH and "none": of the pseudo-likelihood).
         """
-        check_is_fitted(self, "fitted_")
         rule, kind = _membership_rule(method, correction, assignment, standard_errors)
+        _require_training(self)
         if self.fitted_.assembled.mixture.classes == 1:
             raise DataError("the model has one class: there is no membership to explain")
         analysis = _analyse(self, rule, kind, align(self.fitted_, table, main={}, parts={KEY: formula}))
@@ -124,8 +124,8 @@ class External:
         categorical : whether to estimate proportions; by default for texts, categories, booleans and 0/1.
         standard_errors : as in `membership`.
         """
-        check_is_fitted(self, "fitted_")
         rule, kind = _distal_rule(method, assignment, standard_errors)
+        _require_training(self)
         text = f"`{outcome}`" if outcome in Table(table).names else outcome
         aligned = align(self.fitted_, table, main={"outcome": f"{text} ~ 1"}, parts={})
         values, levels = _outcome(outcome, aligned, categorical)
@@ -162,10 +162,14 @@ def _kind(errors: str | None, default: str) -> str:
     return choice("standard_errors", default if errors is None else errors, STANDARD_ERRORS)
 
 
-def _analyse(estimator: External, rule: external.Rule, kind: str, aligned: Aligned) -> Analysis:
-    fitted, sample = estimator.fitted_, estimator.fitted_.sample
+def _require_training(estimator: External) -> None:
+    check_is_fitted(estimator, "fitted_")
     if not hasattr(estimator, "_problem"):
         raise DataError("external variables need the training data, which a saved model does not hold; refit")
+
+
+def _analyse(estimator: External, rule: external.Rule, kind: str, aligned: Aligned) -> Analysis:
+    fitted, sample = estimator.fitted_, estimator.fitted_.sample
     if kind == "cluster" and sample.cluster is None:
         raise DataError("standard_errors='cluster' needs cluster= (a column name) when the model is constructed")
     problem, theta = estimator._problem, fitted.solution.theta

@@ -110,7 +110,7 @@ class Sampling:
         Raises DataError where a coefficient has no standard error.
         """
         check_is_fitted(self, "fitted_")
-        spread = self.covariance(covariance)  # type: ignore[attr-defined]
+        spread = report.given_zeros(self.fitted_, self.covariance(covariance))  # type: ignore[attr-defined]
         unknown = ~report.estimated(self.fitted_, spread)
         if unknown.any():
             names = [x.name for x, missing in zip(report.labels_of(self.fitted_), unknown, strict=True) if missing]

@@ -50,7 +50,8 @@ class Testing:
 
         Returns one row: statistic (chi-square), df, p_value.
         """
-        restriction, right = _restrictions(hypothesis, value, self.coefficient_names_)
+        held = report.held_names(self.fitted_)
+        restriction, right = _restrictions(hypothesis, value, self.coefficient_names_, held)
         result = hypotheses.wald(self.fitted_.theta, self.covariance(kind), restriction, right)
         return pd.DataFrame([result._asdict()])
 
@@ -124,14 +125,21 @@ class Testing:
         return _profile_table(self.fitted_, self._problem, [_place(name, known) for name in chosen], checked(level))
 
 
-def _restrictions(hypothesis: Hypothesis, value: Any, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """(R, q)."""
+def _restrictions(
+    hypothesis: Hypothesis, value: Any, names: list[str], held: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(R, q); `held` are coefficients that are not estimated."""
     if isinstance(hypothesis, Mapping):
+        for name in hypothesis:
+            _require_estimated(name, np.array([name == other for other in held]), held)
         places = [_place(name, names) for name in hypothesis]
         return np.eye(len(names))[places], np.array([float(v) for v in hypothesis.values()])
     texts = [hypothesis] if isinstance(hypothesis, str) else hypothesis
     if isinstance(texts, Sequence) and len(texts) and all(isinstance(text, str) for text in texts):
-        pairs = [parse_hypothesis(text, names) for text in texts]
+        pairs = [parse_hypothesis(text, [*names, *held]) for text in texts]
+        for text, (row, _) in zip(texts, pairs, strict=True):
+            _require_estimated(text, row[len(names) :], held)
+        pairs = [(row[: len(names)], right) for row, right in pairs]
         return np.array([row for row, _ in pairs]), np.array([right for _, right in pairs])
     matrix = np.atleast_2d(np.asarray(hypothesis, dtype=np.float64))
     if matrix.shape[1] != len(names) or not len(matrix) or not np.isfinite(matrix).all():
@@ -140,6 +148,14 @@ def _restrictions(hypothesis: Hypothesis, value: Any, names: list[str]) -> tuple
             f"coefficient_names_), got shape {matrix.shape}"
         )
     return matrix, np.broadcast_to(np.asarray(value, dtype=np.float64), (len(matrix),))
+
+
+def _require_estimated(text: str, row: np.ndarray, held: list[str]) -> None:
+    if row.any():
+        raise OptionError(
+            f"the hypothesis {text!r} names {held[int(np.argmax(row != 0))]!r}, which is not estimated: it is fixed, "
+            "or its column is a linear combination of others"
+        )
 
 
 def _place(name: str, names: list[str]) -> int:

@@ -11,6 +11,7 @@ from mixstat.estimators.model.assembly import Assembled, assemble, replace_respo
 from mixstat.estimators.model.columns import Columns
 from mixstat.estimators.model.diagnosis import collinear, diagnose, require_enough, require_variation, warn_of_collinear
 from mixstat.estimators.model.joint_covariates import covariate_response, require_apart, require_numbers
+from mixstat.estimators.model.matching import require_matching
 from mixstat.estimators.model.occasion_columns import collinear_occasions
 from mixstat.estimators.model.occasions import Gathered, bind, encode, gather
 from mixstat.estimators.model.plan import GATE, Plan
@@ -138,13 +139,7 @@ def _responses(
             responses[outcome.key] = encode_response(
                 bind_family(outcome.family, response, sample.design_weight), response, atoms
             )
-    for outcome in request.plan.outcomes:
-        first = f"0.{outcome.key.split('.')[1]}"
-        if first not in responses or responses[first].names != responses[outcome.key].names:
-            raise FormulaError(
-                f"experts of a list model different responses ({outcome.formula!r} is not that of the first expert); "
-                "give all the same left side, or use ms.Joint for several outcomes of a unit"
-            )
+    require_matching(request.plan, responses)
     return responses
 
 
