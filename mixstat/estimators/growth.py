@@ -142,7 +142,7 @@ class GrowthCurve(MixtureEstimator):
     @property
     def experts(self) -> list[Any]:
         """Outcomes of one unit: this one, and its covariates if they are modelled jointly."""
-        return [self] if choice("covariates", self.covariates, COVARIATES) == "fixed" else [self, _covariates(self)]
+        return [self] if choice("covariates", self.covariates, COVARIATES) == "fixed" else [self, covariates_of([self.between])]
 
     def _representative(self) -> "GrowthCurve":
         return self
@@ -320,9 +320,16 @@ def _between(model: GrowthCurve, curve: Curve | None, expands: bool) -> tuple[st
     return _right(model.between), parts | dict.fromkeys(curve.nonlinear, "~ 1")
 
 
-def _covariates(model: GrowthCurve) -> Regression:
-    """The covariates of `between` as a further outcome of the subject."""
-    written = model.between
+def covariates_of(formulas: Sequence[Any]) -> Regression:
+    """The covariates of formulas as given for `between`, together a further outcome of the subject."""
+    names = list(dict.fromkeys(name for written in formulas for name in _covariate_names(written)))
+    if len(names) == 1:
+        return Regression(f"`{names[0]}` ~ 1")
+    return Regression(f"cbind({', '.join(f'`{name}`' for name in names)}) ~ 1", family="multivariate_gaussian")
+
+
+def _covariate_names(written: Any) -> list[str]:
+    """Columns of one formula."""
     if written is None or isinstance(written, Mapping):
         got = "it is not given" if written is None else f"got formulas by coefficient, {dict(written)!r}"
         raise OptionError(
@@ -333,14 +340,12 @@ def _covariates(model: GrowthCurve) -> Regression:
     names = [token.text for token in tokens if token.kind == "name"]
     if not names or any(token.kind == "call" or token.text not in ("+", *names) for token in tokens):
         raise OptionError(
-            f"covariates='joint' needs numeric columns joined by '+' in between=, got {model.between!r}; compute "
+            f"covariates='joint' needs numeric columns joined by '+' in between=, got {written!r}; compute "
             "columns beforehand, or use covariates='fixed'"
         )
     if len(set(names)) < len(names):
-        raise OptionError(f"covariates='joint' has a column twice in between={model.between!r}; leave one out")
-    if len(names) == 1:
-        return Regression(f"`{names[0]}` ~ 1")
-    return Regression(f"cbind({', '.join(f'`{name}`' for name in names)}) ~ 1", family="multivariate_gaussian")
+        raise OptionError(f"covariates='joint' has a column twice in between={written!r}; leave one out")
+    return names
 
 
 def _right(formula: Any) -> str:

@@ -6,7 +6,7 @@ All formulas of a model are read in one pass, so that rows with missing values d
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -155,14 +155,14 @@ class Schema:
         if table.n_rows == 0:
             raise DataError("the data have no rows.")
         names = self._right_names()
-        lefts = [left.variables for left in self.lefts.values()] if response else []
+        lefts = list(self.lefts.values()) if response else []
         bounds = {name for left in self.lefts.values() for name in left.infinite}
-        used = [*names, *(n for left in lefts for n in left)]
+        used = [*names, *(n for left in lefts for n in left.variables)]
         columns = {name: table.column(name, infinite=name in bounds and name not in names) for name in used}
         raw = {name: table.raw(name) for name in variables}
         masks = {name: columns[name].missing for name in names} | {name: mask for name, (_, mask) in raw.items()}
         open_ends = {name for left in self.lefts.values() for name in left.open}
-        for_all = [{name: columns[name].missing for name in left if name not in open_ends} for left in lefts]
+        for_all = [_unobserved(left, columns, open_ends) for left in lefts]
         if missing == "response":
             for_all = []
         drop = _incomplete(masks, for_all, self.keep_missing_response)
@@ -281,6 +281,15 @@ def _incomplete(
     if not present or len(present) < len(unobserved):
         return drop
     return _any([drop, np.logical_and.reduce(present)])
+
+
+def _unobserved(left: Left, columns: Mapping[str, Column], free: Container[str]) -> dict[str, np.ndarray | None]:
+    """Where a response is missing, by column; parallel outcomes are missing where all of them are."""
+    masks = {name: columns[name].missing for name in left.variables if name not in free}
+    if left.form != "parallel":
+        return masks
+    given = [mask for mask in masks.values() if mask is not None]
+    return {", ".join(masks): np.logical_and.reduce(given) if len(given) == len(masks) else None}
 
 
 def _any(masks: Iterable[np.ndarray | None]) -> np.ndarray | None:

@@ -1,4 +1,5 @@
-"""What may stand left of '~': one column, a call of one, cbind(a, b), successes / trials, ordered(y), Surv(t, event).
+"""What may stand left of '~': one column, a call of one, cbind(a, b), successes / trials, ordered(y), Surv(t, event);
+parallel(a, b), outcomes of which some may be missing, is what `ms.Joint` makes of several growth curves.
 
 To add a kind of response: a name in `transforms.RESPONSES`, a case in `parse_left`, a builder in `BUILDERS`.
 """
@@ -151,6 +152,7 @@ def _rank(column: Column, found: dict[str, Any]) -> Column:
 BUILDERS: dict[str, Callable[[Left, Mapping[str, Column], int, State], Response]] = {
     "column": _column,
     "cbind": _cbind,
+    "parallel": _cbind,
     "quotient": _quotient,
     "ordered": _ordered,
     "Surv": build_survival,

@@ -8,15 +8,15 @@ L Psi L' + R.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mixstat.core.design import bucket
-from mixstat.families.growth import Growth
+from mixstat.core.kernel import kernel
+from mixstat.families.growth.coordinates import passage
+from mixstat.families.growth.mixed import MixedModel
 from mixstat.fit.precision import double
 
 Array = Any
@@ -42,26 +42,34 @@ class RandomCoefficients(NamedTuple):
 
 
 @double
-def random_coefficients(family: Growth, eta: np.ndarray, data: np.ndarray) -> RandomCoefficients:
+def random_coefficients(family: MixedModel, eta: np.ndarray, data: np.ndarray) -> RandomCoefficients:
     """Of every subject, at its predictors (P, subject)."""
     centre, mean, covariance = _bucketed(_random, family, eta, data)
     return RandomCoefficients(centre, Moments(mean, covariance))
 
 
+def as_shown(family: MixedModel, eta: np.ndarray, found: RandomCoefficients) -> RandomCoefficients:
+    """Random coefficients of time as it was given, at predictors (P, subject)."""
+    led = passage(family, eta[: family.head, 0], [member.coordinates for _, member in family.parts])
+    centre = family.centre([*led.means(eta[: family.head]), *eta[family.head :]])
+    covariance = np.einsum("ca,abn,db->cdn", led.random, found.deviation.covariance, led.random)
+    deviation = Moments(led.random @ found.deviation.mean, covariance)
+    return RandomCoefficients(np.reshape(centre, found.centre.shape), deviation)
+
+
 @double
-def marginal_moments(family: Growth, eta: np.ndarray, data: np.ndarray) -> Moments:
+def marginal_moments(family: MixedModel, eta: np.ndarray, data: np.ndarray) -> Moments:
     """Mean and covariance of all occasions of a subject given the class, seen or not."""
     return Moments(*_bucketed(_marginal, family, eta, data))
 
 
 @double
-def moved_means(family: Growth, eta: np.ndarray, data: np.ndarray, deviation: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Means of rows of one occasion whose subject deviates, and the variances that the deviations add: (row,) each."""
-    mean, variance = _bucketed(_moved, family, eta, data, *deviation)
-    return mean, variance
+def moved_means(family: MixedModel, eta: np.ndarray, data: np.ndarray, deviation: Moments) -> Moments:
+    """Means of the outcomes of rows of one occasion whose subject deviates, and the covariance that deviations add."""
+    return Moments(*_bucketed(_moved, family, eta, data, *deviation))
 
 
-def _bucketed(kernel: Callable, family: Growth, *arrays: np.ndarray) -> list[np.ndarray]:
+def _bucketed(kernel: Callable, family: MixedModel, *arrays: np.ndarray) -> list[np.ndarray]:
     """Results with rows last, from arrays padded to the size of a bucket, so that kernels compile once a bucket."""
     rows = arrays[0].shape[-1]
     more = bucket(rows) - rows
@@ -81,9 +89,9 @@ def mix(parts: Sequence[Moments], weight: np.ndarray) -> Moments:
 
 
 def given_earlier(moments: Moments, y: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each occasion given the earlier ones of its subject, (occasion, subject).
+    """Mean and standard deviation of each place given the earlier ones of its subject, (place, subject).
 
-    `seen` (occasion, subject) tells occasions from padding at the end.
+    `seen` (place, subject) tells what was observed: of the others nothing is known, nor do they tell anything.
     """
     covariance = np.moveaxis(moments.covariance, 2, 0)
     padding = seen.T == 0
@@ -96,31 +104,20 @@ def given_earlier(moments: Moments, y: np.ndarray, seen: np.ndarray) -> tuple[np
     return moments.mean + residual - spread * whitened, spread
 
 
-@partial(jax.jit, static_argnums=0)
-def _random(family: Growth, eta: Array, data: Array) -> tuple[Array, Array, Array]:
+@kernel
+def _random(family: MixedModel, eta: Array, data: Array) -> tuple[Array, Array, Array]:
     mean, covariance = family.random_effects(list(eta), data)
-    return jnp.stack([_centre(family, eta, name) for name in family.random]), mean, covariance
+    return jnp.stack(family.centre(list(eta))), mean, covariance
 
 
-def _centre(family: Growth, eta: Array, name: str | int) -> Array:
-    """What class and covariates say of a random coefficient; 0 for a column without a coefficient of its own."""
-    size = len(family.coefficients)
-    if isinstance(name, str):
-        place = family.coefficients.index(name)
-        moved = family.expands and family.effects
-        return eta[place] + eta[size + place] if moved else eta[place]
-    first = size * (2 if family.expands and family.effects else 1)
-    return eta[first + family.fixed.index(name)] if name in family.fixed else jnp.zeros_like(eta[0])
-
-
-def _loadings(family: Growth, eta: Array, data: Array) -> tuple[Array, list[Array]]:
+def _loadings(family: MixedModel, eta: Array, data: Array) -> tuple[Array, list[Array]]:
     """Mean (occasion, subject), and the loadings of the random coefficients."""
     mean, basis = family.basis(list(eta), family.read(data))
     return mean, [basis[place - 1] for place in family.random_places]
 
 
-@partial(jax.jit, static_argnums=0)
-def _marginal(family: Growth, eta: Array, data: Array) -> tuple[Array, Array]:
+@kernel
+def _marginal(family: MixedModel, eta: Array, data: Array) -> tuple[Array, Array]:
     """R follows from what whitens it: W = R^-1/2 column by column."""
     at = family.read(data)
     mean, loadings = _loadings(family, eta, data)
@@ -146,10 +143,11 @@ def _inverse_square(whitening: Array) -> Array:
     return jnp.einsum("aun,bun->abn", inverse, inverse)
 
 
-@partial(jax.jit, static_argnums=0)
-def _moved(family: Growth, eta: Array, data: Array, mean: Array, covariance: Array) -> tuple[Array, Array]:
+@kernel
+def _moved(family: MixedModel, eta: Array, data: Array, mean: Array, covariance: Array) -> tuple[Array, Array]:
     centre, loadings = _loadings(family, eta, data)
     if not loadings:
-        return centre[0], jnp.zeros_like(centre[0])
-    columns = jnp.stack([loading[0] for loading in loadings])
-    return centre[0] + jnp.sum(columns * mean, axis=0), jnp.einsum("an,abn,bn->n", columns, covariance, columns)
+        return centre, jnp.zeros((len(centre), *centre.shape))
+    columns = jnp.stack(loadings)
+    moved = centre + jnp.einsum("aon,an->on", columns, mean)
+    return moved, jnp.einsum("aon,abn,bpn->opn", columns, covariance, columns)

@@ -1,11 +1,24 @@
 """Checked: the parts of an archive, each taken once, with the type or the shape that it has to have."""
 
 from collections.abc import Mapping
+from itertools import pairwise
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from mixstat.exceptions import DataError
+
+
+def are_numbers(values: list) -> bool:
+    """Whether a list holds finite numbers alone."""
+    numbers = all(isinstance(value, Real) and not isinstance(value, bool) for value in values)
+    return numbers and bool(np.isfinite(values).all())
+
+
+def is_increasing(values: list) -> bool:
+    """Whether a list holds finite numbers, each above the one before."""
+    return are_numbers(values) and all(low < high for low, high in pairwise(values))
 
 
 class Plain:

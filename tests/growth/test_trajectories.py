@@ -70,8 +70,8 @@ def test_random_coefficients_are_conditional_moments(case):
         block = found.deviation.covariance[np.ix_(order, order, [i])][..., 0]
         assert_allclose(block, spread[np.ix_(places, places)], rtol=1e-7, atol=1e-10)
         if at.seen[0, i] > 0:
-            assert moved[0][i] == pytest.approx(mean[0] + loadings[0] @ zeta, rel=1e-8)
-            assert moved[1][i] == pytest.approx(loadings[0] @ spread @ loadings[0], rel=1e-7)
+            assert moved.mean[0, i] == pytest.approx(mean[0] + loadings[0] @ zeta, rel=1e-8)
+            assert moved.covariance[0, 0, i] == pytest.approx(loadings[0] @ spread @ loadings[0], rel=1e-7)
 
 
 def _first(case, data):

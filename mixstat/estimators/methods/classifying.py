@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from mixstat.estimators.methods.subjects import observed_values, subject_means, subjects_of
+from mixstat.estimators.methods.over_time import outcome_names
+from mixstat.estimators.methods.subjects import observed_outcomes, subject_means, subjects_of
 from mixstat.estimators.model import new_data, outputs
 from mixstat.exceptions import DataError
 from mixstat.formula.frame import Table
@@ -115,8 +116,10 @@ def _columns(fitted: "Fitted", table: Any) -> dict[str, np.ndarray]:
     responsibility = found.responsibility[unit]
     columns = _fitted_means(fitted, rows, new, gate)
     if new.grid is not None:
-        mean = subject_means(fitted, subjects_of(fitted, new), rows.data, unit)[0]
-        columns |= {"fitted_subject": mean, "residual_subject": observed_values(fitted, new) - mean}
+        means = subject_means(fitted, subjects_of(fitted, new), rows.data, unit)[0]
+        endings = [f"_{name}" for name in outcome_names(fitted)] if len(means) > 1 else [""]
+        for ending, mean, value in zip(endings, means, observed_outcomes(fitted, new), strict=True):
+            columns |= {f"fitted_subject{ending}": mean, f"residual_subject{ending}": value - mean}
     for k in range(gate.shape[1]):
         columns[f"gate_{k + 1}"] = gate[:, k]
     for k in range(gate.shape[1]):
@@ -134,7 +137,7 @@ def _fitted_means(
     for mean in means:
         average = np.einsum("nkc,nk->nc", mean.values, gate)
         plain = len(means) == 1 and average.shape[1] == 1
-        observed = _observed(mean.slot, new) if new.grid is None else observed_values(fitted, new)[None]
+        observed = _observed(mean.slot, new) if new.grid is None else observed_outcomes(fitted, new)
         for column, name in enumerate(mean.names[: average.shape[1]]):
             ending = "" if plain else f"_{name}"
             columns[f"fitted{ending}"] = average[:, column]

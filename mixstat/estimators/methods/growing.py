@@ -15,6 +15,7 @@ from mixstat.estimators.methods.over_time import (
     checked_times,
     data_over_time,
     known_times,
+    outcome_names,
     profiles,
     require_growth,
     sums_over_time,
@@ -97,8 +98,8 @@ class Growing:
         by : "class" for each expert's mean, "overall" for their average with the gate's probabilities.
         covariance : the kind of `covariance()` that errors come from. The averages of covariates count as known.
 
-        Returns the profile's key (rowid or the unit column; not for X=None), expert (by class), time, mean, std_error,
-        conf_low, conf_high.
+        Returns the profile's key (rowid or the unit column; not for X=None), expert (by class), outcome (of several),
+        time, mean, std_error, conf_low, conf_high.
         """
         check_is_fitted(self, "fitted_")
         require_growth(self.fitted_, "trajectories()")
@@ -165,17 +166,25 @@ def _profiled(model: Any, X: Any, times: np.ndarray, by: str, at: Estimate) -> p
     found = profiles(model.fitted_, model._new_table(X, None), gate=by == "overall")
     data = data_over_time(model.fitted_, found.frame, times, found.average)
     effects = _effects(model, data, by, at)
-    count = len(effects.estimate)
-    place = np.tile(np.repeat(np.arange(found.size), len(times)), count)
-    keys = found.keys.iloc[place].reset_index(drop=True)
+    names = outcome_names(model.fitted_)
+    count = len(effects.estimate) // len(names)
+    size = found.size * len(times)
+    keys = found.keys.iloc[np.tile(np.repeat(np.arange(found.size), len(times)), count * len(names))]
+    keys = keys.reset_index(drop=True)
     if by == "class":
-        keys["expert"] = pd.array(np.repeat(np.arange(1, count + 1), found.size * len(times)), dtype="Int64")
-    keys["time"] = np.tile(times, count * found.size)
+        keys["expert"] = pd.array(np.repeat(np.arange(1, count + 1), size * len(names)), dtype="Int64")
+    keys = _with_outcomes(keys, names, count, size)
+    keys["time"] = np.tile(times, count * len(names) * found.size)
 
     def long(values: np.ndarray) -> np.ndarray:
-        return values.reshape(count, len(times), found.size).swapaxes(1, 2).ravel()
+        return values.reshape(-1, len(times), found.size).swapaxes(1, 2).ravel()
 
     return keys.assign(mean=long(effects.estimate), std_error=long(effects.std_error))
+
+
+def _with_outcomes(keys: pd.DataFrame, names: tuple[str, ...], before: int, after: int) -> pd.DataFrame:
+    """A column of outcomes, if there are several: `before` runs over them, each outcome `after` times."""
+    return keys.assign(outcome=np.tile(np.repeat(names, after), before)) if len(names) > 1 else keys
 
 
 def _average(model: Any, subjects: Profiles, share: np.ndarray, times: np.ndarray, at: Estimate) -> pd.DataFrame:
@@ -185,25 +194,32 @@ def _average(model: Any, subjects: Profiles, share: np.ndarray, times: np.ndarra
     """
     rows = (share / share.sum(axis=0))[subjects.code] / np.bincount(subjects.code)[subjects.code, None]
     data = sums_over_time(model.fitted_, subjects.frame, times, rows)
-    effects = _effects(model, data, "class", at)
-    classes = np.arange(share.shape[1])
-    own = classes[:, None], np.arange(len(times)) * len(classes) + classes[:, None]
-    keys = {"expert": pd.array(np.repeat(classes + 1, len(times)), dtype="Int64"), "time": np.tile(times, len(classes))}
-    return pd.DataFrame({**keys, "mean": effects.estimate[own].ravel(), "std_error": effects.std_error[own].ravel()})
+    effects, names = _effects(model, data, "class", at), outcome_names(model.fitted_)
+    count, size = share.shape[1], len(times)
+    own = np.arange(count), slice(None), slice(None), np.arange(count)
+
+    def long(values: np.ndarray) -> np.ndarray:
+        return values.reshape(count, len(names), size, count)[own].ravel()
+
+    keys = pd.DataFrame({"expert": pd.array(np.repeat(np.arange(1, count + 1), size * len(names)), dtype="Int64")})
+    keys = _with_outcomes(keys, names, count, size).assign(time=np.tile(times, count * len(names)))
+    return keys.assign(mean=long(effects.estimate), std_error=long(effects.std_error))
 
 
 def _overall(model: Any, subjects: Profiles, weight: np.ndarray, times: np.ndarray, at: Estimate) -> pd.DataFrame:
     """The average of subjects' means under the gate, a time after the other."""
     mixture, everybody = model.fitted_.assembled.mixture, np.zeros(subjects.size, dtype=np.int64)
 
-    def at_time(time: float) -> tuple[float, float]:
+    def at_time(time: float) -> tuple[np.ndarray, np.ndarray]:
         data = data_over_time(model.fitted_, subjects.frame, np.array([time]), subjects.average)
         query, share = _query(model, "overall"), weight / weight.sum()
         found = average_effects(mixture, query, at, _rows(model, data), everybody, share)
-        return float(found.estimate[0, 0]), float(found.std_error[0, 0])
+        return found.estimate[:, 0], found.std_error[:, 0]
 
-    mean, error = zip(*map(at_time, times), strict=True)
-    return pd.DataFrame({"time": times, "mean": mean, "std_error": error})
+    mean, error = (np.array(part).T.ravel() for part in zip(*map(at_time, times), strict=True))
+    names = outcome_names(model.fitted_)
+    keys = _with_outcomes(pd.DataFrame(index=range(len(mean))), names, 1, len(times))
+    return keys.assign(time=np.tile(times, len(names)), mean=mean, std_error=error)
 
 
 def predicted_over_time(model: Any, X: Any, times: Any, kind: str) -> pd.DataFrame:
@@ -213,31 +229,35 @@ def predicted_over_time(model: Any, X: Any, times: Any, kind: str) -> pd.DataFra
     grid = checked_times(fitted, times, known_times(model, X))
     found = profiles(fitted, table)
     data = data_over_time(fitted, found.frame, grid, found.average)
-    place = np.repeat(np.arange(found.size), len(grid))
-    keys = found.keys.iloc[place].reset_index(drop=True).assign(time=np.tile(grid, found.size))
+    names, size = outcome_names(fitted), found.size
+    keys = found.keys.iloc[np.repeat(np.arange(size), len(names) * len(grid))].reset_index(drop=True)
+    keys = _with_outcomes(keys, names, size, len(grid)).assign(time=np.tile(grid, size * len(names)))
 
     def long(values: np.ndarray) -> np.ndarray:
-        return values.reshape(len(grid), found.size).T.ravel()
+        """(outcome, row) -> subjects, outcomes within, times within."""
+        return values.reshape(len(names), len(grid), size).transpose(2, 0, 1).ravel()
 
     if kind == "subject":
         _require_unit(fitted, table)
         subjects = subjects_of(fitted, new_data.with_response(fitted, table))
-        mean, error = subject_means(fitted, subjects, data, np.tile(np.arange(found.size), len(grid)))
+        mean, error = subject_means(fitted, subjects, data, np.tile(np.arange(size), len(grid)))
         return keys.assign(mean=long(mean), std_error=long(error))
     new = new_data.NewData(data, None, None, data.columns.shape[-1])
-    means = outputs.class_means(fitted, new)[0].values[:, :, 0]
-    keys = keys.assign(mean=long((means * new_data.class_probability(fitted, new)).sum(axis=1)))
-    return keys.assign(**{f"expert_{k + 1}": long(column) for k, column in enumerate(means.T)})
+    means = outputs.class_means(fitted, new)[0].values
+    keys = keys.assign(mean=long(np.einsum("nko,nk->on", means, new_data.class_probability(fitted, new))))
+    return keys.assign(**{f"expert_{k + 1}": long(means[:, k].T) for k in range(means.shape[1])})
 
 
-def predicted_subjects(model: Any, X: Any) -> np.ndarray:
-    """`predict(X, kind="subject")`: every row of X given all that is observed of its subject, (row,)."""
+def predicted_subjects(model: Any, X: Any) -> np.ndarray | pd.DataFrame:
+    """`predict(X, kind="subject")`: every row of X given all that is observed of its subject, (row,), or a column an
+    outcome of several."""
     fitted, table = model.fitted_, model._new_table(X, None)
     _require_unit(fitted, table)
     subjects = subjects_of(fitted, new_data.with_response(fitted, table))
     rows = new_data.read(fitted, table, response=False, by_unit=False)
     code = number_units(Table(table).raw(fitted.unit_name)[0])[0]
-    return subject_means(fitted, subjects, rows.data, code)[0]
+    mean, names = subject_means(fitted, subjects, rows.data, code)[0], outcome_names(fitted)
+    return mean[0] if len(names) == 1 else pd.DataFrame(dict(zip(names, mean, strict=True)))
 
 
 def _require_unit(fitted: Any, table: Any) -> None:

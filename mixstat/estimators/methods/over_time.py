@@ -15,7 +15,8 @@ from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.state import training_of
 from mixstat.estimators.model.units import first_rows, number_units
 from mixstat.exceptions import DataError, OptionError
-from mixstat.families.growth import Growth
+from mixstat.families.growth.form import GrowthForm
+from mixstat.families.growth.mixed import MixedModel
 from mixstat.formula.frame import Table
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def require_growth(fitted: "Fitted", what: str) -> None:
 
 def time_column(fitted: "Fitted") -> str:
     """The one column of the data that times are made of."""
-    outcomes = fitted.plan.outcomes
+    outcomes = [own for outcome in fitted.plan.outcomes for own in outcome.own]
     keys = [o.part_key(TIME) for o in outcomes if TIME in o.occasions]
     names = list(dict.fromkeys(name for key in keys for name in fitted.schema.rights[key].variables))
     if len(names) != 1:
@@ -69,14 +70,20 @@ def time_column(fitted: "Fitted") -> str:
 
 def time_label(fitted: "Fitted") -> str:
     """The curve's time as the formula has it: the column's name, or what is made of it."""
-    outcome = next(o for o in fitted.plan.outcomes if TIME in o.occasions)
+    outcomes = (own for outcome in fitted.plan.outcomes for own in outcome.own)
+    outcome = next(own for own in outcomes if TIME in own.occasions)
     return outcome.occasions[TIME].removeprefix("~ 0 + ").strip("`")
 
 
-def growth_families(fitted: "Fitted") -> list[Growth]:
-    """Of each expert template."""
+def growth_families(fitted: "Fitted") -> list[GrowthForm]:
+    """Of each expert template, those of all its outcomes."""
     families = [slots[0].family for template in fitted.assembled.stacks for slots in template]
-    return [family for family in families if isinstance(family, Growth)]
+    return [member for family in families if isinstance(family, MixedModel) for _, member in family.parts]
+
+
+def outcome_names(fitted: "Fitted") -> tuple[str, ...]:
+    """The responses whose growth is modelled."""
+    return next(s[0].responses for s in fitted.assembled.stacks[0] if s[0].family.repeated)
 
 
 def checked_times(fitted: "Fitted", times: Any, known: np.ndarray | None) -> np.ndarray:

@@ -68,10 +68,10 @@ class Predicting:
 
         times : of growth curves, values of the time column: the result is then a data frame with a row a row of X
             (a subject, where X has the unit column; what varies inside is averaged) and time. Columns: rowid or the
-            unit column, time, mean, and expert_1, ... (kind="mean") or std_error (kind="subject", of the trajectory
-            at the estimated parameters). The time column of X is then needed for kind="subject" alone.
+            unit column, outcome (of several), time, mean, and expert_1, ... (kind="mean") or std_error (kind="subject",
+            of the trajectory at the estimated parameters). The time column is then needed for kind="subject" alone.
 
-        Returns (row,) for one response, (row, column) for several, a data frame for `Joint`.
+        Returns (row,) for one response, (row, column) for several, a data frame for several outcomes of `Joint`.
         """
         check_is_fitted(self, "fitted_")
         choice("kind", kind, KINDS)
@@ -105,7 +105,7 @@ class Predicting:
         return predicted_over_time(self, X, times, kind)
 
     def _present(self, means: list[outputs.Means], averages: list[np.ndarray]) -> Any:
-        if len(means) > 1:
+        if len(means) > 1 or means[0].slot.plan.members:
             pairs = zip(means, averages, strict=True)
             return pd.DataFrame({n: c for m, a in pairs for n, c in zip(m.names, a.T, strict=False)})
         levels = means[0].slot.family.categories

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from mixstat.core.family import Family
-from mixstat.estimators.methods.subjects import observed_values, occasion_laws
+from mixstat.estimators.methods.subjects import observed_values, occasion_densities, occasion_laws
 from mixstat.estimators.model import new_data
 from mixstat.estimators.model.checks import choice
 from mixstat.estimators.model.new_data import NewData
@@ -21,6 +21,14 @@ from mixstat.inference.prediction import row_predictors
 WEIGHTS = ("gate", "responsibilities", "sequential")
 
 
+class Chosen(NamedTuple):
+    """A response: its slot in the first expert, its place among the responses, and its column in that slot."""
+
+    slot: Slot
+    number: int
+    column: int = 0
+
+
 class Observed(NamedTuple):
     """The predictive distribution of every row and its response y (row,)."""
 
@@ -30,27 +38,27 @@ class Observed(NamedTuple):
 
 def predict_distribution(fitted: Fitted, table: Any, response: str | None) -> Predictive:
     """Before the response is seen: weights are the gate's. A grouped binomial's trials are read where given."""
-    slot, index = _chosen(fitted, response)
+    slot, index, column = _chosen(fitted, response)
     known = new_data.with_trials(fitted, table)
     new = new_data.read(fitted, table if known is None else known, response=known is not None, by_unit=False)
-    laws = occasion_laws(fitted, new) if slot.family.repeated else _laws(fitted, new, index, slot)
+    laws = occasion_laws(fitted, new, outcome=column) if slot.family.repeated else _laws(fitted, new, index, slot)
     return Predictive(_logs(new_data.row_gate(fitted, new)), laws)
 
 
 def observe_distribution(fitted: Fitted, table: Any, response: str | None, weights: str) -> Observed:
     """With the observed response; see `Distributing.cdf` for `weights`."""
     choice("weights", weights, WEIGHTS)
-    slot, index = _chosen(fitted, response)
+    slot, index, column = _chosen(fitted, response)
     for name in fitted.schema.response_columns:
         if name not in Table(table).names:
             raise DataError(f"the response is needed here: column {name!r} is not in the data")
     if slot.family.repeated:
-        return _observe_occasions(fitted, table, weights)
+        return _observe_occasions(fitted, table, weights, column)
     grouped = weights == "sequential" and fitted.unit_name is not None
     new = new_data.read(fitted, table, response=True, by_unit=grouped)
     assert new.responses is not None
     y = new.responses[f"0.{index}"].values[0]
-    _require_seen(slot, y)
+    _require_seen(slot.response, y)
     gate = new_data.row_gate(fitted, new)
     if weights == "responsibilities":
         gate = new_data.row_responsibilities(fitted, table)
@@ -61,15 +69,13 @@ def observe_distribution(fitted: Fitted, table: Any, response: str | None, weigh
     return Observed(predictive._replace(log_weight=weight), y)
 
 
-def _require_seen(slot: Slot, y: np.ndarray) -> None:
+def _require_seen(response: str, y: np.ndarray) -> None:
     missing = np.flatnonzero(np.isnan(y))
     if len(missing):
-        raise DataError(
-            f"response {slot.response!r} is missing in {len(missing)} rows (first: row {missing[0]}); drop them"
-        )
+        raise DataError(f"response {response!r} is missing in {len(missing)} rows (first: row {missing[0]}); drop them")
 
 
-def _observe_occasions(fitted: Fitted, table: Any, weights: str) -> Observed:
+def _observe_occasions(fitted: Fitted, table: Any, weights: str, outcome: int) -> Observed:
     """Occasions of a growth curve by themselves, or each given the subject's earlier ones, in the order of time."""
     if weights == "responsibilities":
         raise OptionError(
@@ -77,15 +83,15 @@ def _observe_occasions(fitted: Fitted, table: Any, weights: str) -> Observed:
             "class; use 'sequential' (given earlier occasions), 'gate', or predict(kind='subject')"
         )
     new = new_data.with_response(fitted, table)
-    y = observed_values(fitted, new)
-    _require_seen(fitted.assembled.stacks[0][0][0], y)
+    y = observed_values(fitted, new, outcome)
+    _require_seen(fitted.assembled.stacks[0][0][0].responses[outcome], y)
     rows = new_data.read(fitted, table, response=False, by_unit=False)
     log_gate = _logs(new_data.row_gate(fitted, rows))
     if weights == "gate":
-        return Observed(Predictive(log_gate, occasion_laws(fitted, rows)), y)
+        return Observed(Predictive(log_gate, occasion_laws(fitted, rows, outcome=outcome)), y)
     assert new.grid is not None
-    predictive = Predictive(log_gate, occasion_laws(fitted, new, earlier=True))
-    density = predictive.class_log_density(y)
+    predictive = Predictive(log_gate, occasion_laws(fitted, new, outcome=outcome, earlier=True))
+    density = occasion_densities(fitted, new)
     order = np.lexsort((new.grid.place, new.grid.subject))
     weight = np.empty_like(log_gate)
     weight[:, order] = sequential_weight(log_gate[:, order], density[:, order], new.grid.subject[order])
@@ -119,22 +125,23 @@ def _logs(probability: np.ndarray) -> np.ndarray:
         return np.log(probability.T)
 
 
-def _chosen(fitted: Fitted, response: str | None) -> tuple[Slot, int]:
-    """The response asked for in the first expert, and its place among the responses."""
+def _chosen(fitted: Fitted, response: str | None) -> Chosen:
+    """The response asked for; parallel outcomes are responses of their own."""
     first = [slot for slots in fitted.assembled.stacks[0] for slot in slots if not is_covariate(fitted, slot)]
-    slots = {_place(slot): slot for slot in first}
-    names = [slots[place].response for place in range(len(slots))]
-    if response is None and len(slots) > 1:
+    known: dict[str, Chosen] = {}
+    for index, slot in enumerate(sorted(first, key=_place)):
+        names = slot.responses if slot.family.repeated else (slot.response,)
+        known |= {name: Chosen(slot, index, column) for column, name in enumerate(names)}
+    names = tuple(known)
+    if response is None and len(names) > 1:
         raise OptionError(f"the model has several responses ({', '.join(names)}); choose one with response=")
     if response is not None and response not in names:
         raise OptionError(f"response must be one of {', '.join(map(repr, names))}, got {response!r}")
-    index = 0 if response is None else names.index(response)
-    family = slots[index].family
-    if family.repeated:
-        return slots[index], index
-    if type(family).tails is Family.tails:
+    chosen = known[names[0] if response is None else response]
+    family = chosen.slot.family
+    if not family.repeated and type(family).tails is Family.tails:
         family.tails((), np.zeros(1))
-    return slots[index], index
+    return chosen
 
 
 def _place(slot: Slot) -> int:

@@ -6,8 +6,6 @@ mixture is assembled from both. Sizes are compared before anything is allocated,
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
-from numbers import Real
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -15,24 +13,24 @@ import numpy as np
 
 from mixstat.core.family import Family
 from mixstat.estimators.extras import Box, Noise
-from mixstat.estimators.methods import arguments
+from mixstat.estimators.methods import arguments, stored_growth
+from mixstat.estimators.methods.stored_growth import constants_of, times_of
 from mixstat.estimators.model.assembly import Assembled, assemble
 from mixstat.estimators.model.columns import Columns
-from mixstat.estimators.model.occasions import bound, common_times
 from mixstat.estimators.model.plan import GATE, OutcomePlan, Plan
+from mixstat.estimators.model.repeated import Repeated
 from mixstat.estimators.model.sample import Known, Sample, known_columns
 from mixstat.estimators.model.slots import by_key
 from mixstat.estimators.model.state import Fitted, Request
 from mixstat.estimators.model.timing import times_as_in
 from mixstat.exceptions import DataError
-from mixstat.families.growth import Growth
 from mixstat.families.survival import Survival
 from mixstat.fit.solution import Solution, Start, Verdict
 from mixstat.fit.standardize import Scaling, uses
 from mixstat.fit.ties import TieMap, Ties
 from mixstat.formula import Materialized, Matrix, Schema, persist
 from mixstat.results.archive import Archive
-from mixstat.results.checked import Numbers, Plain
+from mixstat.results.checked import Numbers, Plain, are_numbers, is_increasing
 
 if TYPE_CHECKING:
     from mixstat.estimators.base import MixtureEstimator
@@ -48,6 +46,7 @@ def describe(model: Any) -> Archive:
         "array_mode": _describe_array_mode(model),
         "schema": persist.to_dict(fitted.schema),
         "levels": {outcome.key: _levels(slots[outcome.key].family) for outcome in fitted.plan.outcomes},
+        "coordinates": {key: constants_of(s.family) for key, s in slots.items() if isinstance(s.family, Repeated)},
         "labels": [list(label) for label in fitted.assembled.named.labels],
         "dropped": list(fitted.dropped),
         "rows": {"given": int(sample.n_given), "dropped": int(sample.n_dropped)},
@@ -64,7 +63,7 @@ def _levels(family: Family) -> list:
     """What a family has learnt of its response: categories, the times that all subjects have in common, constants."""
     if isinstance(family, Survival):
         return list(family.constants)
-    return list(common_times(family) if isinstance(family, Growth) else family.categories)
+    return times_of(family) if isinstance(family, Repeated) else list(family.categories)
 
 
 def _describe_array_mode(model: Any) -> dict[str, Any] | None:
@@ -129,7 +128,8 @@ def _fitted(request: Request, plain: Plain, numbers: Numbers) -> Fitted:
     labels, dropped = plain.take("labels", list), plain.take("dropped", list)
     phi = numbers.take("coefficients", len(labels))
     class_weight = numbers.take("class_weight", sum(request.plan.copies) + len(request.extras))
-    assembled = _assembled(request, schema, plain.take("levels", dict), labels, dropped)
+    learnt = plain.take("levels", dict), plain.take("coordinates", dict)
+    assembled = _assembled(request, schema, *learnt, labels, dropped)
     size, scaling = assembled.named.ties.size, _scaling(assembled, numbers)
     return Fitted(
         plan=request.plan,
@@ -177,13 +177,24 @@ def _schema(stored: dict[str, Any], plan: Plan) -> Schema:
     return schema
 
 
-def _assembled(request: Request, schema: Schema, levels: dict[str, Any], labels: list, dropped: list) -> Assembled:
+def _assembled(
+    request: Request,
+    schema: Schema,
+    levels: dict[str, Any],
+    coordinates: dict[str, Any],
+    labels: list,
+    dropped: list,
+) -> Assembled:
     """The mixture, once the number of coefficients is known to agree."""
     plan, extras = request.plan, len(request.extras)
     if list(levels) != list(plan.main):
         raise DataError("the levels are not those of the responses")
     names = {key: left.names for key, left in schema.lefts.items()}
-    families = {o.key: _bound_family(o, names[o.key], levels[o.key], schema) for o in plan.outcomes}
+    if set(coordinates) != {outcome.key for outcome in plan.outcomes if outcome.family.repeated}:
+        raise DataError("the coordinates are not those of the growth models")
+    families = {
+        o.key: _bound_family(o, names[o.key], levels[o.key], coordinates.get(o.key), schema) for o in plan.outcomes
+    }
     size = _size(plan, schema, families, extras)
     if size != len(labels):
         raise DataError(f"the model has {size} coefficients, the file {len(labels)}")
@@ -197,12 +208,14 @@ def _assembled(request: Request, schema: Schema, levels: dict[str, Any], labels:
     return assembled
 
 
-def _bound_family(outcome: OutcomePlan, names: tuple[str, ...], levels: Any, schema: Schema) -> Family:
-    """The family of a response, with the levels it had in fit."""
+def _bound_family(
+    outcome: OutcomePlan, names: tuple[str, ...], levels: Any, coordinates: Any, schema: Schema
+) -> Family:
+    """The family of a response, with the levels (and coordinates) it had in fit."""
     if not isinstance(levels, list):
         raise DataError(f"the levels of {outcome.formula!r} are no list")
     if outcome.family.repeated:
-        return _growth_family(outcome, levels, schema)
+        return stored_growth.restore(outcome, levels, coordinates, schema)
     if isinstance(outcome.family, Survival):
         return _survival_family(outcome, levels)
     family = outcome.family.specialize(names, levels or None)
@@ -211,19 +224,8 @@ def _bound_family(outcome: OutcomePlan, names: tuple[str, ...], levels: Any, sch
     seen = schema.seen.get(names[0])
     if levels and seen is not None and seen.kind == "level" and list(seen.levels) != levels:
         raise DataError(f"the levels of {outcome.formula!r} are not those of its column")
-    if levels and (seen is None or seen.kind == "number") and not _is_increasing(levels):
+    if levels and (seen is None or seen.kind == "number") and not is_increasing(levels):
         raise DataError(f"the levels of {outcome.formula!r} are not increasing numbers")
-    return family
-
-
-def _growth_family(outcome: OutcomePlan, times: list, schema: Schema) -> Growth:
-    """A growth family, with the columns of its formulas and the common times it had in fit."""
-    if not _is_increasing(times) or not np.isfinite(times).all():
-        raise DataError(f"the times of {outcome.formula!r} are not increasing numbers")
-    columns = {key: schema.column_names(outcome.part_key(key)) for key in outcome.occasions}
-    family = bound(outcome, columns, np.array(times, dtype=float))
-    if list(common_times(family)) != times:
-        raise DataError(f"{outcome.shown!r} has no use for common times")
     return family
 
 
@@ -231,15 +233,9 @@ def _survival_family(outcome: OutcomePlan, constants: list) -> Survival:
     """A survival law, with the constants it had in fit."""
     family = outcome.family
     assert isinstance(family, Survival)
-    numbers = all(isinstance(value, Real) and not isinstance(value, bool) for value in constants)
-    if not numbers or not np.isfinite(constants).all() or len(constants) != family.needed:
+    if not are_numbers(constants) or len(constants) != family.needed:
         raise DataError(f"the constants of {outcome.formula!r} are not {family.needed} finite numbers")
     return replace(family, constants=tuple(float(value) for value in constants))
-
-
-def _is_increasing(levels: list) -> bool:
-    numbers = all(isinstance(level, Real) and not isinstance(level, bool) for level in levels)
-    return numbers and all(low < high for low, high in pairwise(levels))
 
 
 def _size(plan: Plan, schema: Schema, families: Mapping[str, Family], extras: int) -> int:
@@ -254,7 +250,7 @@ def _size(plan: Plan, schema: Schema, families: Mapping[str, Family], extras: in
 
 def _columns(plan: Plan, schema: Schema) -> Columns:
     """The distinct columns of all formulas of the design, from an empty table."""
-    of_occasions = {outcome.part_key(name) for outcome in plan.outcomes for name in outcome.occasions}
+    of_occasions = {key for outcome in plan.outcomes for key in outcome.occasion_formulas}
     matrices = {
         key: Matrix(schema.column_names(key), np.empty((0, len(schema.column_names(key)))), schema.term_labels(key))
         for key in schema.rights

@@ -5,7 +5,7 @@ far beyond what any sample allows; an exact fit as a density far beyond that of 
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from mixstat.estimators.model.responses import ResponseData, distinct
 from mixstat.estimators.model.sample import Sample
 from mixstat.estimators.model.times import remarks_on_times
 from mixstat.exceptions import CollinearityWarning, DataError
-from mixstat.families.growth import Growth
+from mixstat.families.growth.mixed import MixedModel
 from mixstat.fit.linear_algebra import invert
 from mixstat.fit.solution import Solution, Verdict
 from mixstat.fit.standardize import aliased
@@ -139,9 +139,8 @@ def diagnose(
 
 def _is_exact(solution: Solution, responses: Mapping[str, ResponseData], sample: Sample) -> bool:
     total, gain = 0.0, solution.log_likelihood
-    for response in distinct(responses):
-        weight, values = _observed(response, sample)
-        if not response.family.unbounded or not weight.any():
+    for unbounded, weight, values in (part for response in distinct(responses) for part in _observed(response, sample)):
+        if not unbounded or not weight.any():
             return False
         mean = values @ weight / weight.sum()
         spread = np.sqrt(((values - mean[:, None]) ** 2) @ weight / weight.sum())
@@ -150,13 +149,15 @@ def _is_exact(solution: Solution, responses: Mapping[str, ResponseData], sample:
     return gain > total
 
 
-def _observed(response: ResponseData, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (value,) and values (dimension, value) of what was observed, occasions of subjects one by one."""
-    weight = np.where(response.seen & ~response.at_atom, sample.design_weight, 0.0)
-    if isinstance(response.family, Growth):
-        at = response.family.read(response.data)
-        return (at.seen * weight).ravel(), at.y.reshape(1, -1)
-    return weight, np.where(weight > 0, response.values, 0.0)
+def _observed(response: ResponseData, sample: Sample) -> Iterator[tuple[bool, np.ndarray, np.ndarray]]:
+    """Whether the density has no bound, weights (value,) and values (dimension, value) of what was observed; occasions
+    of subjects one by one, outcome by outcome."""
+    weight, family = np.where(response.seen & ~response.at_atom, sample.design_weight, 0.0), response.family
+    if isinstance(family, MixedModel):
+        for at in family.split(response.data):
+            yield True, (at.seen * weight).ravel(), at.y.reshape(1, -1)
+        return
+    yield family.unbounded, weight, np.where(weight > 0, response.values, 0.0)
 
 
 def _runaway(assembled: Assembled, solution: Solution) -> tuple[list[Label], list[Label]]:

@@ -6,15 +6,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mixstat.core.design import Data
+from mixstat.core.family import Family
 from mixstat.estimators.extras import extra_densities
 from mixstat.estimators.model.assembly import Assembled, assemble, replace_responses, to_data
+from mixstat.estimators.model.centring import centred
 from mixstat.estimators.model.columns import Columns
 from mixstat.estimators.model.diagnosis import collinear, diagnose, require_enough, require_variation, warn_of_collinear
 from mixstat.estimators.model.joint_covariates import covariate_response, require_apart, require_numbers
 from mixstat.estimators.model.matching import require_matching
 from mixstat.estimators.model.occasion_columns import collinear_occasions
-from mixstat.estimators.model.occasions import Gathered, bind, encode, gather
+from mixstat.estimators.model.occasions import Gathered, gather
 from mixstat.estimators.model.plan import GATE, Plan
+from mixstat.estimators.model.repeated import bind, encode
 from mixstat.estimators.model.responses import ResponseData, bind_family, distinct, encode_response, redrawn
 from mixstat.estimators.model.sample import Known, Sample, gate_values, known_classes, known_columns, take_sample
 from mixstat.estimators.model.state import Fitted, Request, atoms_of
@@ -72,9 +75,13 @@ def prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
     dropped = collinear(plan, columns, values, sample.design_weight)
     require_apart(plan, dropped)
     dropped |= collinear_occasions(plan, responses, columns, values, sample.design_weight)
-    families = {key: response.family for key, response in responses.items()}
     names = {key: response.names for key, response in responses.items()}
-    assembled = assemble(plan, columns, families, names, extras=len(request.extras), dropped=dropped)
+
+    def assembled_of(families: Mapping[str, Family]) -> Assembled:
+        return assemble(plan, columns, families, names, extras=len(request.extras), dropped=dropped)
+
+    assembled = assembled_of({key: response.family for key, response in responses.items()})
+    assembled, responses = centred(assembled, responses, sample.design_weight, assembled_of)
     require_variation(plan, responses, sample)
     if not request.from_arrays:
         require_enough(assembled, responses, sample)
@@ -229,7 +236,8 @@ def _start(
         return _partition(request.start, sum(request.plan.copies), sample)
     if earlier.assembled.named.labels != assembled.named.labels:
         raise DataError("start= is a fitted model of another form: its coefficients do not match this model's")
-    return ties.contract(np.linalg.solve(jacobian, earlier.phi))
+    phi = natural.translated(earlier.phi, earlier.assembled.mixture, assembled.mixture)
+    return ties.contract(np.linalg.solve(jacobian, phi))
 
 
 def _partition(given: Any, experts: int, sample: Sample) -> np.ndarray:

@@ -107,10 +107,10 @@ def _check_names(slots: Sequence[Slot], columns: Columns) -> None:
     others: set[str] = set()
     for slot in slots:
         for parameter, places in zip(slot.family.parameters, slot.columns, strict=True):
-            (locations if parameter.location else others).update({parameter.key, parameter.name} | _own_term(parameter))
+            (locations if parameter.location else others).update(_own_names(parameter) | _own_term(parameter))
             if parameter.location:
-                terms |= {_term_name(columns.terms[place]) for place in places}
-                terms |= {columns.by_place[place] for place in places}
+                named = {_term_name(columns.terms[place]) for place in places}
+                terms |= _with_outcome(parameter, named | {columns.by_place[place] for place in places})
     for slot in slots:
         _require_known("shared", slot.plan.shared, terms | locations | others)
         _require_known("fixed", tuple(slot.plan.fixed), terms | others)
@@ -128,7 +128,23 @@ def _term_name(term: str) -> str:
 
 def _own_term(parameter: Parameter) -> set[str]:
     """The covariate whose coefficient a predictor is, if it is one."""
-    return {parameter.term} if parameter.term and parameter.name == "mean" else set()
+    is_coefficient = bool(parameter.term) and _base(parameter.name) == "mean"
+    return _with_outcome(parameter, {parameter.term}) if is_coefficient else set()
+
+
+def _own_names(parameter: Parameter) -> set[str]:
+    """What a parameter may be called; one of parallel outcomes with its outcome or, for all of them, without."""
+    return {parameter.name, _base(parameter.name), parameter.key.rpartition(".")[2]}
+
+
+def _with_outcome(parameter: Parameter, names: set[str]) -> set[str]:
+    """Names of columns, also with the outcome that the parameter carries: x and x[read]."""
+    outcome = parameter.name[len(_base(parameter.name)) :]
+    return names | {f"{name}{outcome}" for name in names}
+
+
+def _base(name: str) -> str:
+    return name.split("[")[0]
 
 
 def _wanted(names: Iterable[str], candidates: Iterable[str]) -> str | None:
@@ -139,13 +155,14 @@ def _wanted(names: Iterable[str], candidates: Iterable[str]) -> str | None:
 
 def _is_shared(plan: OutcomePlan, parameter: Parameter, column: set[str]) -> bool:
     """Named by its parameter or, in the location, by what its column is called (its term's name, its own)."""
-    called = {parameter.key, parameter.name} | _own_term(parameter) | (column if parameter.location else set())
+    mine = _with_outcome(parameter, column) if parameter.location else set()
+    called = _own_names(parameter) | _own_term(parameter) | mine
     return parameter.common or _wanted(plan.shared, called) is not None
 
 
 def _fixed_value(plan: OutcomePlan, parameter: Parameter, term: str, name: str, dropped: set[str]) -> float | None:
     """The value of a fixed coefficient: a parameter's natural value on its link, or a location term's coefficient."""
-    if f"{plan.formula_key(parameter)}:{name}" in dropped:
+    if f"{plan.formula_key(parameter)}:{name}" in dropped or (parameter.origin and name == "Intercept"):
         return 0.0
     called = {name, term} if parameter.location else {parameter.name, parameter.key}
     wanted = _wanted(plan.fixed, called)

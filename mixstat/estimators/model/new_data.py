@@ -10,15 +10,15 @@ from mixstat.core.design import Data
 from mixstat.estimators.extras import extra_densities
 from mixstat.estimators.model.assembly import to_data
 from mixstat.estimators.model.joint_covariates import covariate_response
-from mixstat.estimators.model.occasions import Gathered, Grid, encode, gather
+from mixstat.estimators.model.occasions import Gathered, Grid, gather
 from mixstat.estimators.model.plan import GATE
+from mixstat.estimators.model.repeated import Repeated, encode
 from mixstat.estimators.model.responses import ResponseData, distinct, encode_response
 from mixstat.estimators.model.sample import gate_values, known_values
 from mixstat.estimators.model.slots import by_key, is_grouped
 from mixstat.estimators.model.state import Fitted
 from mixstat.estimators.model.units import first_rows, log_prior, number_units, require_constant
 from mixstat.exceptions import DataError
-from mixstat.families.growth import Growth
 from mixstat.formula import Materialized, Response
 from mixstat.formula.frame import Table
 from mixstat.inference.prediction import UnitPosterior, gate_probability, unit_posterior
@@ -103,7 +103,7 @@ def _responses(fitted: Fitted, rows: Materialized, gathered: Gathered | None) ->
     found = {}
     for outcome, response in zip(fitted.plan.outcomes, responses, strict=True):
         family = slots[outcome.key].family
-        if gathered and isinstance(family, Growth):
+        if gathered and isinstance(family, Repeated):
             found[outcome.key] = encode(outcome, family, gathered, response)
         elif gathered:
             known = covariate_response(slots[outcome.key].responses, gathered)

@@ -8,9 +8,10 @@ from mixstat.estimators.model.columns import Columns
 from mixstat.estimators.model.plan import OutcomePlan, Plan
 from mixstat.estimators.model.responses import ResponseData
 from mixstat.exceptions import DataError
-from mixstat.families.growth import Growth, Occasions
+from mixstat.families.growth.centring import LEAST
+from mixstat.families.growth.form import GrowthForm
+from mixstat.families.growth.mixed import MixedModel, Occasions
 from mixstat.fit.precision import double
-from mixstat.fit.standardize import aliased
 
 
 @double
@@ -23,22 +24,30 @@ def collinear_occasions(
     """
     found: set[str] = set()
     for outcome in plan.outcomes:
-        family = responses[outcome.key].family
-        if isinstance(family, Growth):
-            at = family.read(responses[outcome.key].data)
-            _require_random(outcome, family, at, weight)
-            means, scales = _of_mean(outcome, family, at, columns, values, weight), []
-            if not family.levels:
-                scales = _aliased([], [at.columns[c] for c in family.scale_columns], at, weight)
-            found |= {f"{outcome.part_key('kappa')}:{family.columns[family.fixed[place]]}" for place in means}
-            found |= {
-                f"{outcome.part_key('residual_sd')}:{family.columns[family.scale_columns[place]]}" for place in scales
-            }
+        response = responses[outcome.key]
+        family = response.family
+        if isinstance(family, MixedModel):
+            members = zip(outcome.own, family.parts, family.split(response.data), strict=True)
+            for own, (_, member), at in members:
+                found |= _of_outcome(own, member, at, columns, values, weight)
     return found
 
 
+def _of_outcome(
+    outcome: OutcomePlan, family: GrowthForm, at: Occasions, columns: Columns, values: np.ndarray, weight: np.ndarray
+) -> set[str]:
+    _require_random(outcome, family, at, weight)
+    means, scales = _of_mean(outcome, family, at, columns, values, weight), []
+    if not family.levels:
+        scales = _aliased([], [at.columns[c] for c in family.scale_columns], at, weight)
+    kappa, sd = outcome.part_key("kappa"), outcome.part_key("residual_sd")
+    return {f"{kappa}:{family.columns[family.fixed[place]]}" for place in means} | {
+        f"{sd}:{family.columns[family.scale_columns[place]]}" for place in scales
+    }
+
+
 def _of_mean(
-    outcome: OutcomePlan, family: Growth, at: Occasions, columns: Columns, values: np.ndarray, weight: np.ndarray
+    outcome: OutcomePlan, family: GrowthForm, at: Occasions, columns: Columns, values: np.ndarray, weight: np.ndarray
 ) -> list[int]:
     """Places in `family.fixed` of columns that depend on those before them at whatever knots and rates."""
     own = [at.columns[c] for c in family.fixed]
@@ -56,7 +65,7 @@ def _of_mean(
     return sorted(set.intersection(*dependent))
 
 
-def _loadings(family: Growth, nonlinear: np.ndarray, at: Occasions) -> list[np.ndarray]:
+def _loadings(family: GrowthForm, nonlinear: np.ndarray, at: Occasions) -> list[np.ndarray]:
     """Of the growth factors, in which the mean is linear, (occasion, subject) each."""
     count = len(family.coefficients) - len(nonlinear)
 
@@ -70,15 +79,25 @@ def _loadings(family: Growth, nonlinear: np.ndarray, at: Occasions) -> list[np.n
 
 
 def _aliased(before: Sequence[np.ndarray], own: Sequence[np.ndarray], at: Occasions, weight: np.ndarray) -> list[int]:
-    """Places in `own`, each (occasion, subject), of what depends on `before` and on earlier ones."""
+    """Places in `own`, each (occasion, subject), of what depends on `before` and on earlier ones.
+
+    By orthogonalisation, not by products: t and its square differ by a millionth where t counts from far away.
+    """
     used = (at.seen > 0) & (weight > 0)
-    matrix = np.array([np.ones(used.sum()), *(column[used] for column in (*before, *own))])
-    chosen = tuple(range(1, len(matrix)))
-    found = aliased(matrix, np.broadcast_to(weight, used.shape)[used], chosen)
+    kept, found = np.zeros((0, int(used.sum()))), []
+    for place, column in enumerate((*before, *own)):
+        left = column[used]
+        size = np.linalg.norm(left)
+        for _ in range(2):
+            left = left - (left @ kept.T) @ kept
+        if not np.linalg.norm(left) > LEAST * size:
+            found.append(place)
+        else:
+            kept = np.concatenate([kept, left[None] / np.linalg.norm(left)])
     return [place - len(before) for place in found if place >= len(before)]
 
 
-def _require_random(outcome: OutcomePlan, family: Growth, at: Occasions, weight: np.ndarray) -> None:
+def _require_random(outcome: OutcomePlan, family: GrowthForm, at: Occasions, weight: np.ndarray) -> None:
     """An error where columns with random coefficients depend on one another: their covariance has no maximum."""
     chosen = [name for name in family.random if not isinstance(name, str)]
     found = _aliased([], [at.columns[c] for c in chosen], at, weight)

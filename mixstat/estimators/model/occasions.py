@@ -56,15 +56,19 @@ class Gathered(NamedTuple):
     def seen(self, plan: Plan) -> np.ndarray:
         """(row,) whether the repeated response was observed."""
         pairs = zip(plan.outcomes, self.rows.responses or [], strict=True)
-        found = [~np.isnan(response.values) for outcome, response in pairs if outcome.family.repeated]
-        return np.logical_or.reduce(found)
+        found = [
+            ~np.isnan(response.values.reshape(len(response.values), -1))
+            for outcome, response in pairs
+            if outcome.family.repeated
+        ]
+        return np.asarray(np.concatenate(found, axis=1).any(axis=1))
 
 
 def gather(plan: Plan, rows: Materialized, unit: np.ndarray | None, labels: np.ndarray | None) -> Gathered:
     """Subjects of a long table. What acts on subjects must not vary inside one; occasions are sorted by time."""
     if unit is None or labels is None:
         raise OptionError("unit= is needed: the column of the subject, as in GrowthCurve(..., unit='child')")
-    own = {o.part_key(name) for o in plan.outcomes for name in o.occasions}
+    own = {key for outcome in plan.outcomes for key in outcome.occasion_formulas}
     matrices = {k: _constant(k, m, unit, labels) for k, m in rows.matrices.items() if k not in own}
     first = first_rows(unit)
     offsets = {k: values[first] for k, values in rows.offsets.items() if k not in own}
@@ -80,7 +84,7 @@ def _constant(key: str, matrix: Matrix, unit: np.ndarray, labels: np.ndarray) ->
 
 def times_of(plan: Plan, rows: Materialized) -> np.ndarray:
     """(row,) times of the first outcome that has them, else the order of the rows."""
-    for outcome in plan.outcomes:
+    for outcome in (own for outcome in plan.outcomes for own in outcome.own):
         if TIME in outcome.occasions:
             return _times(outcome, rows)
     return np.arange(len(rows.kept), dtype=float)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mixstat.estimators.model.new_data import NewData, class_probability, read, with_trials
+from mixstat.estimators.model.occasions import Grid
 from mixstat.estimators.model.slots import Slot
 from mixstat.estimators.model.state import Fitted
 from mixstat.fit.precision import double
@@ -75,11 +76,18 @@ def simulate(fitted: Fitted, table: Any, rng: np.random.Generator) -> dict[str, 
     slots, draws = _first_slots(fitted), draw(fitted, new, rng)
     if new.grid is not None:
         draws = [
-            new.grid.gather(values.T)[:, None] if slot.family.repeated else values[new.grid.subject]
+            _by_row(new.grid, values, slot) if slot.family.repeated else values[new.grid.subject]
             for slot, values in zip(slots, draws, strict=True)
         ]
     wanted = [(s, values) for s, values in zip(slots, draws, strict=True) if not is_covariate(fitted, s)]
     return {name: column for slot, values in wanted for name, column in _named(slot, values)}
+
+
+def _by_row(grid: Grid, values: np.ndarray, slot: Slot) -> np.ndarray:
+    """Draws of a repeated response (subject, place), outcome by outcome -> (row, outcome)."""
+    drawn = values.T.reshape(slot.family.dimension, -1, len(values))
+    rows: np.ndarray = grid.gather(drawn).T
+    return rows
 
 
 def is_covariate(fitted: Fitted, slot: Slot) -> bool:

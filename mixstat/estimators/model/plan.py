@@ -25,8 +25,10 @@ class OutcomePlan(NamedTuple):
     """One outcome of one expert template: its formulas by parameter key, and what is shared or fixed.
 
     `formula` is what is materialised, `title` what the user wrote if that differs. `occasions` are formulas, by key, of
-    what is measured at every occasion of a repeated outcome; they make no columns of the design. `factors` are of the
-    penalty, by names of terms, columns or parameters.
+    what is measured at every occasion of a repeated outcome; they make no columns of the design. `members` are the
+    plans of parallel outcomes, which are one outcome to the mixture: formulas of theirs are ours, by their own keys.
+    `factors` are of the penalty, by names of terms, columns or parameters; `separable` outcomes keep columns that are
+    linear combinations of others, which the penalty tells apart.
     """
 
     key: str
@@ -39,7 +41,19 @@ class OutcomePlan(NamedTuple):
     l1_ratio: float
     title: str = ""
     occasions: Mapping[str, str] = {}
+    members: "tuple[OutcomePlan, ...]" = ()
     factors: Mapping[str, float] = {}
+    separable: bool = False
+
+    @property
+    def own(self) -> "tuple[OutcomePlan, ...]":
+        """The outcomes that this one is made of: itself, or its members."""
+        return self.members or (self,)
+
+    @property
+    def occasion_formulas(self) -> dict[str, str]:
+        """Formulas of occasions by the keys under which they are materialised."""
+        return {own.part_key(name): formula for own in self.own for name, formula in own.occasions.items()}
 
     @property
     def shown(self) -> str:
@@ -78,11 +92,10 @@ class Plan(NamedTuple):
 
     @property
     def parts(self) -> dict[str, str]:
-        parts = {
-            o.part_key(name): formula
-            for o in self.outcomes
-            for name, formula in (*o.parts.items(), *o.occasions.items())
-        }
+        parts: dict[str, str] = {}
+        for outcome in self.outcomes:
+            parts |= {outcome.part_key(name): formula for name, formula in outcome.parts.items()}
+            parts |= outcome.occasion_formulas
         return parts if self.gate is None else {**parts, GATE: self.gate}
 
     @property

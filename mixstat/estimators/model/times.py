@@ -7,8 +7,11 @@ import numpy as np
 from mixstat.core.expert import Outcome
 from mixstat.estimators.model.assembly import Assembled
 from mixstat.estimators.model.responses import ResponseData, distinct
-from mixstat.families.growth import Growth, Occasions
+from mixstat.families.growth.form import GrowthForm
+from mixstat.families.growth.mixed import MixedModel, Occasions
 
+Knots = tuple[int, dict[str, float]]
+"""An expert, and its knots by name in the order of the curve."""
 SIDE = 2
 """Occasions that a slope needs on its side of a knot."""
 FAR = 10.0
@@ -23,15 +26,23 @@ def remarks_on_times(
 
     `phi` are coefficients of standardised covariates, so that an intercept is the knot of an average subject.
     """
-    known = [(r.family, r.data) for r in distinct(responses) if isinstance(r.family, Growth)]
-    if not known or known[0][0].curve is None:
-        return []
-    family, data = known[0]
-    way, at = family.coordinates, family.read(data)
-    at = Occasions(*(part[..., weight > 0] for part in at))
+    found: list[str] = []
+    for response in distinct(responses):
+        family = response.family
+        if not isinstance(family, MixedModel):
+            continue
+        for number, ((_, member), at) in enumerate(zip(family.parts, family.split(response.data), strict=True)):
+            if member.curve is not None:
+                knots = _knots(assembled, phi, number)
+                found += _of_outcome(member, Occasions(*(part[..., weight > 0] for part in at)), knots, sound)
+    return list(dict.fromkeys(found))
+
+
+def _of_outcome(member: GrowthForm, at: Occasions, knots: Iterator[Knots], sound: bool) -> list[str]:
+    way = member.coordinates
     at = at._replace(time=way.centre + way.scale * at.time)
     times = at.time[at.seen > 0]
-    found = [text for expert, knots in _knots(assembled, phi) for text in _judged(at, expert, knots)]
+    found = [text for expert, mine in knots for text in _judged(at, expert, mine)]
     if not sound and way.centre == 0 and abs(times.mean()) > FAR * np.ptp(times):
         found.append(
             f"times run from {times.min():g} to {times.max():g}, far from 0, so that a curve's coefficients can hardly "
@@ -40,24 +51,25 @@ def remarks_on_times(
     return found
 
 
-def _knots(assembled: Assembled, phi: np.ndarray) -> Iterator[tuple[int, dict[str, float]]]:
-    """(expert, knots by name in the order of the curve)."""
+def _knots(assembled: Assembled, phi: np.ndarray, number: int) -> Iterator[Knots]:
+    """Of one outcome, expert by expert."""
     expert = 0
     parts, _ = assembled.mixture.split(phi)
     for group, part in zip(assembled.mixture.groups, parts, strict=True):
         for copy in range(group.copies):
             expert += 1
             for outcome, theta in zip(group.outcomes, group.split(part[copy : copy + 1]), strict=True):
-                yield expert, _of_outcome(outcome, theta[0, 0])
+                if isinstance(outcome.family, MixedModel):
+                    yield expert, _values(outcome, theta[0, 0], *outcome.family.parts[number])
 
 
-def _of_outcome(outcome: Outcome, theta: np.ndarray) -> dict[str, float]:
-    names = [p.name if p.name.startswith("knot") and not p.term else "" for p in outcome.family.parameters]
-    first = [int(np.flatnonzero(outcome.parameter_of == p)[0]) for p, name in enumerate(names) if name]
-    if not first or not isinstance(outcome.family, Growth):
-        return {}
-    way = outcome.family.coordinates
-    return dict(zip([name for name in names if name], way.centre + way.scale * theta[first], strict=True))
+def _values(outcome: Outcome, theta: np.ndarray, first: int, member: GrowthForm) -> dict[str, float]:
+    way, found = member.coordinates, {}
+    for place, name in enumerate(member.coefficients, start=first):
+        if name.startswith("knot"):
+            intercept = theta[int(np.flatnonzero(outcome.parameter_of == place)[0])]
+            found[outcome.family.parameters[place].name] = way.centre + way.scale * intercept
+    return found
 
 
 def _judged(at: Occasions, expert: int, knots: dict[str, float]) -> Iterator[str]:

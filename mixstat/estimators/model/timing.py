@@ -1,6 +1,6 @@
 """Which column holds the times of a growth formula without a curve: found in the data, never by position."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,11 +26,10 @@ def with_times(plan: Plan, data: Any, unit: str | None) -> Plan:
     It is the one variable of `random=`, else the only one of the formula, of those that are numbers and vary within
     units; where that is not one column, the formula has no times.
     """
-    if unit is None or all(_is_timed(outcome) for outcome in plan.outcomes):
+    if unit is None or all(_is_timed(own) for outcome in plan.outcomes for own in outcome.own):
         return plan
     table = Table(data)
-    templates = (tuple(_timed(outcome, table, unit) for outcome in template) for template in plan.templates)
-    return plan._replace(templates=tuple(templates))
+    return _with_own(plan, lambda outcome: _timed(outcome, table, unit))
 
 
 def times_as_in(plan: Plan, formulas: Any) -> Plan:
@@ -40,17 +39,29 @@ def times_as_in(plan: Plan, formulas: Any) -> Plan:
         known = formulas.get(outcome.part_key(TIME)) if isinstance(formulas, Mapping) else None
         return _with_time(outcome, known) if isinstance(known, str) and not _is_timed(outcome) else outcome
 
-    return plan._replace(templates=tuple(tuple(map(timed, template)) for template in plan.templates))
+    return _with_own(plan, timed)
 
 
 def times_shown(plan: Plan) -> list[str]:
     """The times of growth formulas without a curve, which do not say by themselves what they are."""
     found = [
-        outcome.occasions[TIME].removeprefix("~ 0 + ").strip("`")
+        own.occasions[TIME].removeprefix("~ 0 + ").strip("`")
         for outcome in plan.outcomes
-        if TIME in outcome.occasions and getattr(outcome.family, "curve", None) is None
+        for own in outcome.own
+        if TIME in own.occasions and getattr(own.family, "curve", None) is None
     ]
     return list(dict.fromkeys(found))
+
+
+def _with_own(plan: Plan, change: Callable[[OutcomePlan], OutcomePlan]) -> Plan:
+    """The plan with every outcome changed, of parallel ones every member."""
+
+    def changed(outcome: OutcomePlan) -> OutcomePlan:
+        if outcome.members:
+            return outcome._replace(members=tuple(map(change, outcome.members)))
+        return change(outcome)
+
+    return plan._replace(templates=tuple(tuple(map(changed, template)) for template in plan.templates))
 
 
 def _is_timed(outcome: OutcomePlan) -> bool:

@@ -31,7 +31,7 @@ class ParallelGrowth(ParallelForm):
     """Growth models of several outcomes, one row a subject."""
 
     def split(self, data: Array) -> list[Occasions]:
-        """The occasions of each outcome, which all have the same places."""
+        """All have the same places."""
         return [member.read(part) for member, part in zip(self.members, self._cut(data), strict=True)]
 
     def _cut(self, data: Array) -> list[Array]:
@@ -113,6 +113,10 @@ class ParallelGrowth(ParallelForm):
 
     def encode(self, y: np.ndarray, name: str) -> np.ndarray:
         return np.concatenate([member.encode(y, name) for member in self.members])
+
+    def softened(self, data: np.ndarray, stage: int) -> np.ndarray:
+        """An outcome of fewer stages has its own smoothness after them."""
+        return np.concatenate([m.softened(own, stage) for m, own in zip(self.members, self._cut(data), strict=True)])
 
     def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """The outcomes by themselves."""

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar
 
-from mixstat.core.family import Family, Natural, Parameter
+import numpy as np
+
+from mixstat.core.family import Family, Limit, Natural, Parameter
 from mixstat.families.growth import coordinates
 from mixstat.families.growth.family import Growth
 from mixstat.families.growth.mixed import MixedModel, Roles
-from mixstat.families.growth.random import Groups
+from mixstat.families.growth.random import Groups, Pairs
 from mixstat.families.growth.residuals_together import Apart, Together, of_outcome
 
 
@@ -19,6 +21,7 @@ class ParallelForm(MixedModel):
     names         of the outcomes
     members       their growth models, whose random coefficients are ours
     blocks, proportional   as of `Growth`, over the random coefficients of all outcomes
+    by_outcome    whether those of different outcomes are uncorrelated, and those of one as its own model says
     correlated    whether residuals of an occasion are correlated over the outcomes (iid in each)
     """
 
@@ -28,6 +31,7 @@ class ParallelForm(MixedModel):
     members: tuple[Growth, ...] = ()
     blocks: Groups | None = None
     proportional: bool = False
+    by_outcome: bool = False
     correlated: bool = True
 
     @property
@@ -43,6 +47,14 @@ class ParallelForm(MixedModel):
     def random_names(self) -> tuple[str, ...]:
         pairs = zip(self.members, self.names, strict=True)
         return tuple(f"{name}[{outcome}]" for member, outcome in pairs for name in member.random_names)
+
+    @property
+    def pairs(self) -> Pairs:
+        if not self.by_outcome:
+            return super().pairs
+        before = accumulate((len(member.random) for member in self.members), initial=0)
+        starts = zip(self.members, before, strict=False)
+        return tuple((first + j, first + i) for member, first in starts for j, i in member.pairs)
 
     @property
     def parts(self) -> tuple[tuple[int, Growth], ...]:
@@ -78,6 +90,18 @@ class ParallelForm(MixedModel):
     @property
     def kinks(self) -> tuple[int, ...]:
         return tuple(first + place for first, member in self.parts for place in member.kinks)
+
+    @property
+    def stages(self) -> int:
+        """Those of the outcome that has most."""
+        return max((member.stages for member in self.members), default=0)
+
+    @property
+    def jumps(self) -> tuple[int, ...]:
+        return tuple(first + place for first, member in self.parts for place in member.jumps)
+
+    def limits(self, eta: np.ndarray) -> list[Limit]:
+        return [*super().limits(eta), *self.residual.limits(eta, self.head + len(self.pairs))]
 
     @property
     def natural(self) -> tuple[Natural, ...]:

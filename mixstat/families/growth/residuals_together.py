@@ -15,8 +15,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.family import Natural, Parameter
+from mixstat.core.family import Limit, Natural, Parameter
 from mixstat.families.growth.algebra import Matrix, cholesky, solve_lower
+from mixstat.families.growth.boundaries import of_residuals
 from mixstat.families.growth.coordinates import residual_translation
 from mixstat.families.growth.family import Growth
 from mixstat.families.growth.form import VARIANCE
@@ -32,8 +33,8 @@ RESIDUAL_COVARIANCE = "residual_covariance"
 
 
 def of_outcome(parameter: Parameter, outcome: str) -> Parameter:
-    """The parameter of one outcome: name[outcome]."""
-    return replace(parameter, name=f"{parameter.name}[{outcome}]", key=f"{parameter.key}[{outcome}]")
+    """The parameter of one outcome: name[outcome], its formula that of the outcome's own."""
+    return replace(parameter, name=f"{parameter.name}[{outcome}]", key=f"{outcome}.{parameter.key}")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class Together:
     def natural(self, first: int) -> list[Natural]:
         """Variances and covariances; `first` is the place of the first parameter."""
         return [covariance(tuple(range(first, first + len(self.pairs))), self.pairs, len(self.names))]
+
+    def limits(self, eta: np.ndarray, first: int) -> list[Limit]:
+        """Points where a part of the residuals is 0."""
+        return []
 
     def translation(self, source: Sequence[Growth], first: int) -> list[Natural]:
         """Predictors in the coordinates of `source`, as they are in ours: residuals know of no time."""
@@ -136,6 +141,10 @@ class Apart:
     def natural(self, first: int) -> list[Natural]:
         pairs = zip(self.members, self._cuts, strict=False)
         return [n for member, before in pairs for n in member.residual_natural(first + before)]
+
+    def limits(self, eta: np.ndarray, first: int) -> list[Limit]:
+        pairs = zip(self.members, self._cuts, strict=False)
+        return [limit for member, before in pairs for limit in of_residuals(member, eta, first + before)]
 
     def translation(self, source: Sequence[Growth], first: int) -> list[Natural]:
         members = zip(self.members, source, self._cuts, strict=False)
