@@ -29,7 +29,7 @@ def peer(structural: str, steps: int, correction: str | None, assignment: str = 
         **CONVERGED,
     )
     outcome = {"covariate": ["z"], "gaussian_unit": ["d"], "gaussian_diag": ["d"], "binary": ["g"]}[structural]
-    values = table[outcome].replace({"yes": 1.0, "no": 0.0}).astype(float)
+    values = table[outcome].eq("yes").astype(float) if structural == "binary" else table[outcome]
     model.fit(table[ITEMS], values)
     first = model.get_parameters()["measurement"]["pis"][:, 0]
     return model, bool(first[0] < first[1])
