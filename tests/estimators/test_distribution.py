@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import integrate, stats
+from scipy import integrate, optimize, stats
 from scipy.special import expit, logsumexp, ndtri, softmax
 
 import mixstat as ms
@@ -318,3 +318,40 @@ def test_plots_draw_the_residuals():
     np.testing.assert_allclose(qq.lines[1].get_ydata(), residuals)
     np.testing.assert_allclose(worm.lines[1].get_ydata(), residuals - worm.lines[1].get_xdata())
     assert model.plot_qq(data, ax=worm) is worm
+
+
+def test_intervals_with_estimation_error_equal_integration():
+    """A Gaussian regression: mean and log scale of the estimates integrated over their normal distribution."""
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame(rng.normal(size=(25, 2)), columns=["x", "z"]).assign(y=lambda t: 1 + t.x + rng.normal(size=25))
+    model = ms.Regression("y ~ x + z", verbose=0).fit(data)
+    rows = pd.DataFrame({"x": [0.0, 3.0], "z": [0.0, 2.0]})
+    *beta, log_sigma = model.tidy()["estimate"]
+    design, new = (np.column_stack([np.ones(len(t)), t.x, t.z]) for t in (data, rows))
+    leverage = np.einsum("ij,jk,ik->i", new, np.linalg.inv(design.T @ design), new)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(41)
+    variance = np.exp(2 * (log_sigma + nodes / np.sqrt(50)))
+
+    def end(mean: float, h: float, p: float) -> float:
+        scale = np.sqrt(variance + np.exp(2 * log_sigma) * h)
+        average = lambda y: weights @ stats.norm.cdf((y - mean) / scale) / weights.sum() - p  # noqa: E731
+        return optimize.brentq(average, mean - 50, mean + 50)
+
+    expected = [[end(m, h, p) for p in (0.025, 0.975)] for m, h in zip(new @ beta, leverage, strict=True)]
+    found = model.prediction_interval(rows, estimation=True, draws=3000, random_state=1)
+    np.testing.assert_allclose(found, expected, atol=0.06)
+    plain = model.prediction_interval(rows)
+    assert (plain["lower"] > found["lower"]).all()
+    assert (plain["upper"] < found["upper"]).all()
+    again = model.prediction_interval(rows, estimation=True, draws=3000, random_state=1)
+    pd.testing.assert_frame_equal(found, again)
+
+
+def test_estimation_error_needs_standard_errors():
+    data = pd.DataFrame({"x": np.tile([0.0, 1.0, 2.0, 4.0], 10), "y": np.tile([0.0, 1.5, 2.0, 5.0], 10)})
+    mixture = ms.MixtureOfExperts(ms.Regression("y ~ x"), n_init=2, random_state=0, verbose=0)
+    with pytest.warns(ms.ConvergenceWarning):
+        model = mixture.fit(data)
+    with pytest.raises(ms.DataError, match="needs standard errors, and there is none for: "):
+        model.prediction_interval(data, estimation=True)
+    assert len(model.prediction_interval(data)) == 40

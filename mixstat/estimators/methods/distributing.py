@@ -8,8 +8,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixstat.estimators.methods.grids import rows_of
 from mixstat.estimators.methods.moments import is_survival
-from mixstat.estimators.methods.predictive import Observed, observe_distribution, predict_distribution
+from mixstat.estimators.methods.predictive import (
+    Observed,
+    drawn_coefficients,
+    in_parts,
+    observe_distribution,
+    predict_averaged,
+    predict_distribution,
+)
 from mixstat.estimators.methods.scene import restricted
+from mixstat.estimators.model.checks import boolean, integer
 from mixstat.estimators.model.checks import level as checked
 from mixstat.estimators.model.random import generator
 from mixstat.exceptions import OptionError
@@ -49,10 +57,32 @@ class Distributing:
         values = self._predictive(X, response).quantile(np.atleast_1d(levels)).T
         return values if levels.ndim else values[:, 0]
 
-    def prediction_interval(self, X: Any, level: float = 0.95, *, response: str | None = None) -> pd.DataFrame:
-        """Equal-tailed intervals of a new response at the estimated coefficients: columns lower, upper."""
+    def prediction_interval(
+        self,
+        X: Any,
+        level: float = 0.95,
+        *,
+        response: str | None = None,
+        estimation: bool = False,
+        draws: int = 200,
+        random_state: Any = None,
+    ) -> pd.DataFrame:
+        """Equal-tailed intervals of a new response: columns lower, upper.
+
+        estimation : whether they allow for the error of the estimates, which matters in small samples. Without it they
+            are those at the estimates; with it those of the predictive distribution averaged over `draws` (in pairs,
+            mirrored at the estimate) from the estimates' normal distribution, Normal(estimate, covariance()) of the
+            parameters that the fit moves (log of a scale), so that the time it takes grows with `draws`.
+        """
         tail = 0.5 * (1.0 - checked(level))
-        return pd.DataFrame(self.quantile(X, [tail, 1.0 - tail], response=response), columns=["lower", "upper"])
+        ends = np.array([tail, 1.0 - tail])
+        if not boolean("estimation", estimation):
+            found = self._predictive(X, response).quantile(ends)
+        else:
+            phi = drawn_coefficients(self, integer("draws", draws, 2), generator(random_state))
+            table = self._new_table(X, None)  # type: ignore[attr-defined]
+            found = in_parts(predict_averaged(self.fitted_, table, response, phi), ends)
+        return pd.DataFrame(found.T, columns=["lower", "upper"])
 
     def conditional_density(self, X: Any, values: Any, *, response: str | None = None) -> np.ndarray:
         """f(value | x) of each row on a grid of response values, (row, value).

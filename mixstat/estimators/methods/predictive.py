@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
+from sklearn.utils.validation import check_is_fitted
 
 from mixstat.core.family import Family
 from mixstat.estimators.methods.subjects import observed_values, occasion_densities, occasion_laws
-from mixstat.estimators.model import new_data
+from mixstat.estimators.model import new_data, report
 from mixstat.estimators.model.checks import choice
 from mixstat.estimators.model.new_data import NewData
 from mixstat.estimators.model.outputs import is_covariate
@@ -16,8 +17,11 @@ from mixstat.estimators.model.state import Fitted
 from mixstat.exceptions import DataError, OptionError
 from mixstat.formula.frame import Table
 from mixstat.inference.distribution import ExpertLaw, Law, Predictive
+from mixstat.inference.posterior import normal_draws
 from mixstat.inference.prediction import row_predictors
 
+ENTRIES = 1 << 20
+"""Rows times laws whose quantiles are found at once."""
 WEIGHTS = ("gate", "responsibilities", "sequential")
 
 
@@ -38,9 +42,45 @@ class Observed(NamedTuple):
 
 def predict_distribution(fitted: Fitted, table: Any, response: str | None) -> Predictive:
     """Before the response is seen: weights are the gate's. A grouped binomial's trials are read where given."""
-    slot, index, column = _chosen(fitted, response)
+    chosen, new = _chosen(fitted, response), _read(fitted, table)
+    return _predictive(fitted, new, chosen)
+
+
+def predict_averaged(fitted: Fitted, table: Any, response: str | None, phi: np.ndarray) -> Predictive:
+    """The average of the predictive distributions at coefficients phi (draw, phi): all their classes in one mixture."""
+    chosen, new = _chosen(fitted, response), _read(fitted, table)
+    parts = [_predictive(fitted._replace(phi=one), new, chosen) for one in phi]
+    weight = np.concatenate([part.log_weight for part in parts]) - np.log(len(parts))
+    return Predictive(weight, tuple(law for part in parts for law in part.laws))
+
+
+def drawn_coefficients(model: Any, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """(draw, phi) from the normal distribution of the estimates, in pairs mirrored at them."""
+    check_is_fitted(model, "fitted_")
+    covariance = model._inner_covariance(None)
+    unknown = np.isnan(np.diag(covariance))
+    if unknown.any():
+        names = [label.name for label, missing in zip(report.labels_of(model.fitted_), unknown, strict=True) if missing]
+        raise DataError(f"estimation=True needs standard errors, and there is none for: {', '.join(names)}")
+    deviation = normal_draws(rng, np.zeros(len(covariance)), covariance, -(-draws // 2))
+    theta = model.fitted_.solution.theta + np.concatenate([deviation, -deviation])
+    return report.phi_draws(model.fitted_, theta[:draws])
+
+
+def in_parts(predictive: Predictive, q: np.ndarray) -> np.ndarray:
+    """Quantiles (level, row) of a mixture of many laws, some rows at a time."""
+    size = max(1, ENTRIES // len(predictive.laws))
+    parts = [np.arange(start, min(start + size, predictive.rows)) for start in range(0, predictive.rows, size)]
+    return np.concatenate([predictive.take(rows).quantile(q) for rows in parts], axis=1)
+
+
+def _read(fitted: Fitted, table: Any) -> NewData:
     known = new_data.with_trials(fitted, table)
-    new = new_data.read(fitted, table if known is None else known, response=known is not None, by_unit=False)
+    return new_data.read(fitted, table if known is None else known, response=known is not None, by_unit=False)
+
+
+def _predictive(fitted: Fitted, new: NewData, chosen: Chosen) -> Predictive:
+    slot, index, column = chosen
     laws = occasion_laws(fitted, new, outcome=column) if slot.family.repeated else _laws(fitted, new, index, slot)
     return Predictive(_logs(new_data.row_gate(fitted, new)), laws)
 

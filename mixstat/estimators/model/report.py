@@ -228,11 +228,17 @@ def _draws_on(jacobian: np.ndarray, unknown: np.ndarray) -> np.ndarray:
 def to_user_coefficients(fitted: Fitted, theta: np.ndarray) -> np.ndarray:
     """Standardised free parameters (draw, theta) -> on the user's scale (draw, theta)."""
     mixture, ties = fitted.assembled.mixture, fitted.assembled.named.ties
-    linear = fitted.scaling.jacobian(mixture)
     if not natural.has_natural(mixture):
         return fitted.theta + (theta - fitted.solution.theta) @ fitted.jacobian.T
-    base = fitted.phi + (theta - fitted.solution.theta) @ (linear @ ties.matrix).T
-    return np.stack([natural.shown(mixture, phi)[ties.representative] for phi in base])
+    return np.stack([natural.shown(mixture, phi)[ties.representative] for phi in phi_draws(fitted, theta)])
+
+
+def phi_draws(fitted: Fitted, theta: np.ndarray) -> np.ndarray:
+    """Standardised free parameters (draw, theta) -> all coefficients as kernels take them, (draw, phi)."""
+    mixture, ties = fitted.assembled.mixture, fitted.assembled.named.ties
+    linear = fitted.scaling.jacobian(mixture) @ ties.matrix
+    moved: np.ndarray = fitted.phi + (theta - fitted.solution.theta) @ linear.T
+    return moved
 
 
 def phi_covariance(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
