@@ -11,6 +11,8 @@ from mixstat.estimators.joint import Joint
 from mixstat.estimators.methods.persistence import load
 from mixstat.estimators.methods.testing import likelihood_ratio_test
 from mixstat.estimators.mixture import MixtureOfExperts
+from mixstat.estimators.ordinal import OrdinalRegression
+from mixstat.estimators.ordinal_cv import OrdinalRegressionCV
 from mixstat.estimators.penalty_path import penalty_path
 from mixstat.estimators.pooling import pool
 from mixstat.estimators.regression import Regression
@@ -46,6 +48,8 @@ __all__ = [
     "Never",
     "Noise",
     "OptionError",
+    "OrdinalRegression",
+    "OrdinalRegressionCV",
     "Parameter",
     "PointMass",
     "Regression",

@@ -32,7 +32,7 @@ class Parameter:
     `name` is what tables print (`"mean"`, `"mean[y1]"`); `key` is the keyword under which a user gives its formula
     (`sigma="~ x"`); location parameters take the main formula. `term` is what tables call the intercept of a predictor
     that is one of several of a name (the coefficient of an occasion-level covariate, an entry of a covariance).
-    `common` parameters are the same in all experts of a mixture.
+    `common` parameters are the same in all experts of a mixture; those of `origin` have no intercept.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Parameter:
     key: str = ""
     term: str = ""
     common: bool = False
+    origin: bool = False
 
     def __post_init__(self) -> None:
         if not self.key:
@@ -109,9 +110,8 @@ class Limit(NamedTuple):
     rivals   values of the first of `held` at which the objective must not be higher than in the limit
     """
 
-    parameter: int
-    beyond: float
-    value: float
+    eta: np.ndarray
+    held: tuple[int, ...]
     words: str
     remark: str = ""
     loss: float = 1e-5
@@ -177,6 +177,10 @@ class Family(ClosedForm, Selection, Softening):
     """Whether a row is a whole subject with its occasions."""
     reach: ClassVar[float] = 5.0
     """Largest change of a predictor on a log or logit scale in one step of a fit."""
+    coded: ClassVar[bool] = False
+    """Whether the response holds categories, which the data hold as codes."""
+    ordered: ClassVar[bool] = False
+    """Whether the categories need an order."""
     safe_value: ClassVar[float] = 0.0
     """A valid response, put where one is missing so that every density stays finite."""
 

@@ -85,7 +85,7 @@ def log1mexp(x: Array) -> Array:
     return jnp.where(small, jnp.log(-jnp.expm1(-near)), jnp.log1p(-jnp.exp(-far)))
 
 
-log1mexp.defjvps(lambda dx, out, x: dx / expm1(x))
+log1mexp.defjvps(lambda dx, out, x: dx * jnp.exp(-x) / -expm1(-x))
 
 
 @jax.custom_jvp

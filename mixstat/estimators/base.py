@@ -149,9 +149,9 @@ class MixtureEstimator(
         if is_structured(y):
             return table_with_times(self, X, y, self._representative().formula, reset=reset)
         if self._representative().formula is None:
-            family = family_of(self).name
-            several, numeric = family in (*SEVERAL, "binomial"), family != "categorical"
-            return table_from_arrays(self, X, y, reset=reset, several=several, numeric=numeric)
+            family = family_of(self)
+            several = family.name in (*SEVERAL, "binomial")
+            return table_from_arrays(self, X, y, reset=reset, several=several, numeric=not family.coded)
         refuse_array(X)
         if y is None:
             return X, None

@@ -11,13 +11,14 @@ from mixstat.estimators.growth import GrowthCurve
 from mixstat.estimators.joint import Joint
 from mixstat.estimators.model.checks import choice, column_name, integer, number, verbosity
 from mixstat.estimators.model.plan import OutcomePlan, Plan, split_gates
+from mixstat.estimators.ordinal import OrdinalRegression
 from mixstat.estimators.regression import Regression
 from mixstat.estimators.survival import SurvivalRegression
 from mixstat.exceptions import FormulaError, OptionError
 from mixstat.fit.options import Options
 
 EQUAL = "equal"
-EXPERTS = (Regression, GrowthCurve, SurvivalRegression, Joint)
+EXPERTS = (Regression, GrowthCurve, SurvivalRegression, OrdinalRegression, Joint)
 ALGORITHMS = ("newton", "em", "squarem")
 
 
@@ -26,7 +27,7 @@ class MixtureOfExperts(MixtureEstimator):
 
     Parameters
     ----------
-    expert : Regression, GrowthCurve, SurvivalRegression, Joint, or list of these
+    expert : Regression, GrowthCurve, SurvivalRegression, OrdinalRegression, Joint, or list of these
         One form copied `n_experts` times; or a list of different experts of one response (`n_experts` then follows).
     gate : str, optional
         One-sided formula of class membership; None or `"~ 1"` is intercept only, `"equal"` fixed equal shares.
@@ -114,7 +115,7 @@ class MixtureOfExperts(MixtureEstimator):
         if isinstance(expert, list | tuple) and expert and all(isinstance(e, EXPERTS) for e in expert):
             return [e.experts for e in expert], (1,) * len(expert)
         raise FormulaError(
-            "expert must be a Regression, GrowthCurve, SurvivalRegression, Joint or a list of them, got "
+            f"expert must be a {', '.join(kind.__name__ for kind in EXPERTS)} or a list of them, got "
             f"{type(expert).__name__}; for example MixtureOfExperts(ms.Regression('y ~ x'), n_experts=2)"
         )
 

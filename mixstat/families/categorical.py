@@ -23,6 +23,7 @@ class Categorical(Family):
     levels: tuple = ()
     name: ClassVar[str] = "categorical"
     discrete: ClassVar[bool] = True
+    coded: ClassVar[bool] = True
     safe_value: ClassVar[float] = 0.0
 
     @property

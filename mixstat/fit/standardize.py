@@ -101,6 +101,11 @@ def aliased(columns: np.ndarray, weight: np.ndarray, chosen: tuple[int, ...]) ->
     return _dependent(gram, [index for index, column in enumerate(chosen) if column != 0])
 
 
+def constant(columns: np.ndarray, weight: np.ndarray, chosen: tuple[int, ...]) -> list[int]:
+    """Positions in `chosen` of columns, beside the intercept, that do not vary."""
+    return [at for at, column in enumerate(chosen) if column != 0 and aliased(columns, weight, (0, column))]
+
+
 def _dependent(gram: np.ndarray, order: list[int]) -> list[int]:
     """Sequential Cholesky of a correlation matrix: rows whose residual variance vanishes."""
     kept: list[int] = []

@@ -27,10 +27,11 @@ def _estimators() -> dict[str, type]:
     from mixstat.estimators.growth import GrowthCurve
     from mixstat.estimators.joint import Joint
     from mixstat.estimators.mixture import MixtureOfExperts
+    from mixstat.estimators.ordinal import OrdinalRegression
     from mixstat.estimators.regression import Regression
     from mixstat.estimators.survival import SurvivalRegression
 
-    kinds = (Regression, GrowthCurve, SurvivalRegression, Joint, MixtureOfExperts)
+    kinds = (Regression, GrowthCurve, SurvivalRegression, OrdinalRegression, Joint, MixtureOfExperts)
     return {known.__name__: known for known in kinds}
 
 

@@ -17,7 +17,7 @@ from mixstat.estimators.model.checks import choice
 from mixstat.estimators.model.plan import checked_family
 from mixstat.estimators.model.random import generator
 from mixstat.estimators.model.units import check_weight
-from mixstat.exceptions import OptionError
+from mixstat.exceptions import DataError, OptionError
 from mixstat.formula.frame import Table
 from mixstat.inference.prediction import UnitPosterior
 
@@ -36,7 +36,7 @@ def family_of(estimator: Any) -> Family:
 
 def is_categorical(estimator: Any) -> bool:
     """Whether the response is categorical, so that `predict` gives labels."""
-    return family_of(estimator).name == "categorical"
+    return family_of(estimator).coded
 
 
 class Predicting:
@@ -119,7 +119,9 @@ class Predicting:
         check_is_fitted(self, "fitted_")
         new = new_data.read(self.fitted_, self._new_table(X, None), response=False, by_unit=False)
         mean = outputs.class_means(self.fitted_, new)[0]
-        return np.einsum("nkc,nk->nc", mean.values, new_data.row_gate(self.fitted_, new))
+        chances = np.einsum("nkc,nk->nc", mean.values, new_data.row_gate(self.fitted_, new))
+        _require_probabilities(chances)
+        return chances
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """The gate's class probabilities before the response is seen: (unit, class) if X has the model's unit column,
@@ -166,6 +168,17 @@ class Predicting:
 
     def _new_table(self, X: Any, y: Any) -> Any:
         return self._table(X, y, reset=False)[0]
+
+
+def _require_probabilities(chances: np.ndarray) -> None:
+    """Cumulative probabilities of ordered categories cross where slopes differ and rows lie far out."""
+    crossed = np.flatnonzero((chances < 0).any(axis=1))
+    if len(crossed):
+        raise DataError(
+            f"{len(crossed)} of {len(chances)} rows, the first at position {crossed[0]}, have a category of negative "
+            "probability: their cumulative probabilities cross. rearrange=True sorts them; slopes='shrunken' with a "
+            "larger penalty, or slopes='parallel', cross less or never"
+        )
 
 
 def _one_or_list(values: list[np.ndarray]) -> Any:

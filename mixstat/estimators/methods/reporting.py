@@ -44,6 +44,8 @@ class Reporting:
     def _inner_covariance(self, kind: str | None) -> np.ndarray:
         """Of the standardised parameters that a fit moves."""
         check_is_fitted(self, "fitted_")
+        if self.fitted_.solution.certificate is not None:
+            return np.full((len(self.fitted_.theta),) * 2, np.nan)
         if choice("kind", kind or report.usual_covariance(self.fitted_), COVARIANCES) == "information":
             found = information.information_covariance(self._information())
         else:
@@ -58,7 +60,9 @@ class Reporting:
             raise DataError("robust covariances need the training data, which a saved model does not hold; refit")
         if kind == "cluster" and self.fitted_.sample.cluster is None:
             raise DataError("covariance('cluster') needs cluster= (a column name) when the model is constructed")
-        return information.sandwich(self._influence(self.fitted_.sample.cluster if kind == "cluster" else None))
+        cluster = self.fitted_.sample.cluster if kind == "cluster" else None
+        codes = None if cluster is None else report.cluster_places(self._problem, cluster)
+        return information.sandwich(self._problem, self.fitted_.solution.theta, self._information(), codes)
 
     def _influence(self, cluster: np.ndarray | None) -> np.ndarray:
         """Of each unit or cluster on the standardised parameters, (theta, unit)."""

@@ -19,7 +19,7 @@ from mixstat.exceptions import CollinearityWarning, DataError
 from mixstat.families.growth.mixed import MixedModel
 from mixstat.fit.linear_algebra import invert
 from mixstat.fit.solution import Solution, Verdict
-from mixstat.fit.standardize import aliased
+from mixstat.fit.standardize import aliased, constant
 from mixstat.fit.verdict import MAXIMUM
 from mixstat.results.labels import Label
 
@@ -34,13 +34,16 @@ FLAT = 1e-6
 
 
 def collinear(plan: Plan, columns: Columns, values: np.ndarray, weight: np.ndarray) -> set[str]:
-    """ "key:column" of columns that are linear combinations of those before them."""
-    known: dict[tuple[int, ...], list[int]] = {}
+    """ "key:column" of columns that are linear combinations of those before them; of outcomes whose penalty tells such
+    columns apart, only of those that are constant."""
+    known: dict[tuple, list[int]] = {}
+    told_apart = {outcome.key for outcome in plan.outcomes if outcome.separable}
     dropped = set()
     for key, places in columns.places.items():
-        if places not in known:
-            known[places] = aliased(values, weight, places) if places != (0,) else []
-        dropped |= {f"{key}:{columns.by_place[places[index]]}" for index in known[places]}
+        find = constant if key in told_apart else aliased
+        if (find, places) not in known:
+            known[find, places] = find(values, weight, places) if places != (0,) else []
+        dropped |= {f"{key}:{columns.by_place[places[index]]}" for index in known[find, places]}
     return dropped
 
 
@@ -116,7 +119,7 @@ def diagnose(
     observations = count_observations(responses, sample)
     if _is_exact(solution, responses, sample):
         found.append("the response is fitted exactly, so the likelihood has no bound and scales mean nothing")
-    elif observations < assembled.named.ties.size:
+    elif observations < assembled.named.ties.size and solution.certificate is None:
         found.append(f"{observations} observations cannot inform {assembled.named.ties.size} parameters")
     separated, edge = _runaway(assembled, solution)
     if separated:

@@ -18,13 +18,14 @@ from mixstat.estimators.model.occasion_columns import collinear_occasions
 from mixstat.estimators.model.occasions import Gathered, gather
 from mixstat.estimators.model.plan import GATE, Plan
 from mixstat.estimators.model.repeated import bind, encode
-from mixstat.estimators.model.responses import ResponseData, bind_family, distinct, encode_response, redrawn
+from mixstat.estimators.model.responses import ResponseData, bind_family, distinct, encode_response, redrawn, require_order
 from mixstat.estimators.model.sample import Known, Sample, gate_values, known_classes, known_columns, take_sample
 from mixstat.estimators.model.state import Fitted, Request, atoms_of
 from mixstat.estimators.model.timing import with_times
 from mixstat.estimators.model.units import first_rows
 from mixstat.exceptions import DataError, FormulaError, OptionError
-from mixstat.fit.maximize import Model, maximize
+from mixstat.fit.fused_model import maximize_fused, placed
+from mixstat.fit.maximize import Found, Model, maximize
 from mixstat.fit.penalty import Penalty, pseudo_weight
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem
@@ -143,6 +144,8 @@ def _responses(
             responses[outcome.key] = encode(outcome, bind(outcome, gathered, response), gathered, response)
         else:
             response = covariate_response(response.names, gathered) if gathered else response
+            if not request.from_arrays:
+                require_order(outcome.family, response)
             responses[outcome.key] = encode_response(
                 bind_family(outcome.family, response, sample.design_weight), response, atoms
             )
@@ -178,13 +181,7 @@ def maximize_prepared(request: Request, prepared: Prepared) -> tuple[Fitted, Pro
     assembled, sample = prepared.assembled, prepared.sample
     standardized, unit = standardize(request, prepared), sample.mean_weight
     jacobian, ties = standardized.jacobian, standardized.ties
-    found = maximize(
-        standardized.model.weighted(1 / unit),
-        request.options,
-        request.rng,
-        start=_start(request, assembled, jacobian, ties, sample),
-        keep_order=request.prior_classes is not None,
-    )
+    found = _found(request, standardized, assembled, sample)
     verdict = diagnose(assembled, found.solution, prepared.responses, sample.weighted(1 / unit))
     solution = found.solution._replace(verdict=verdict).weighted(unit)
     phi = jacobian @ solution.phi
@@ -206,6 +203,21 @@ def maximize_prepared(request: Request, prepared: Prepared) -> tuple[Fitted, Pro
         known=Known(known_columns(request.prior_classes)),
     )
     return fitted, found.problem.weighted(unit)
+
+
+def _found(request: Request, standardized: Standardized, assembled: Assembled, sample: Sample) -> Found:
+    """The maximum on the standardised scale: of a penalised ordinal model by its own path, of others by search."""
+    model = standardized.model.weighted(1 / sample.mean_weight)
+    place = placed(model)
+    if place is not None:
+        return maximize_fused(model, place)
+    return maximize(
+        model,
+        request.options,
+        request.rng,
+        start=_start(request, assembled, standardized.jacobian, standardized.ties, sample),
+        keep_order=request.prior_classes is not None,
+    )
 
 
 def _standardized(data: Data, scaling: Scaling, gate_columns: tuple[int, ...]) -> Data:

@@ -18,7 +18,8 @@ from mixstat.results.labels import Label
 from mixstat.results.summary import Section, Summary
 from mixstat.results.tables import tidy
 
-
+NAIVE = "penalised fit: standard errors are those of the unpenalised information, conditional on zeros"
+ERRORLESS = "penalised fit: no standard errors, which would be naive; bootstrap() resamples the whole fit"
 NOTHING = 1e-6
 """Of a derivative, beside the largest one of the same coefficient."""
 
@@ -59,7 +60,9 @@ def given_zeros(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
 
 
 def estimated(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
-    """(theta,) whether a parameter has a standard error (a lasso may have set it to zero)."""
+    """(theta,) whether a parameter is shown: it has a standard error, or is not zero where none has one."""
+    if fitted.solution.certificate is not None:
+        return ~zeroed(fitted)
     return ~np.isnan(np.diag(covariance))
 
 
@@ -190,7 +193,7 @@ def _notes(fitted: Fitted) -> list[str]:
         fixed = {name: value for outcome in fitted.plan.outcomes for name, value in outcome.fixed.items()}
         notes.append("fixed: " + ", ".join(f"{name} = {value:g}" for name, value in fixed.items()))
     if fitted.assembled.named.penalty.any():
-        notes.append("penalised fit: standard errors are those of the unpenalised information, conditional on zeros")
+        notes.append(NAIVE if fitted.solution.certificate is None else ERRORLESS)
         gone = [label.name for label, zero in zip(labels_of(fitted), zeroed(fitted), strict=True) if zero]
         notes += [f"zero, and not counted as parameters: {', '.join(gone)}"] if gone else []
     return notes

@@ -32,11 +32,28 @@ class ResponseData(NamedTuple):
 def bind_family(family: Family, response: Response, weight: np.ndarray) -> Family:
     """The family made to fit this response's columns and levels, with the constants it needs of the sample."""
     levels = response.levels
-    if family.name == "categorical" and levels is None:
+    if family.coded and levels is None:
         values = response.values[~np.isnan(response.values)]
         levels = tuple(_plain(value) for value in np.unique(values))
     bound = family.specialize(response.names, levels)
     return bound if levels else bound.learnt(_values(bound, response), weight)
+
+
+def require_order(family: Family, response: Response) -> None:
+    """A family of ordered categories: two levels, numbers, and levels that were given an order have one."""
+    levels = response.levels or ()
+    if (
+        not family.ordered
+        or response.ordered
+        or len(levels) <= 2
+        or not any(isinstance(level, str) for level in levels)
+    ):
+        return
+    name, shown = response.names[0], ", ".join(map(repr, levels[:4])) + (", ..." if len(levels) > 4 else "")
+    raise DataError(
+        f"the categories of {name!r} ({shown}) have no order; say which from low to high: "
+        f"df[{name!r}] = pd.Categorical(df[{name!r}], [...], ordered=True)"
+    )
 
 
 def _plain(value: float) -> float | int:
@@ -91,7 +108,7 @@ def _values(family: Family, response: Response) -> np.ndarray:
     _require_times(family, response)
     if response.kind == "categorical":
         return _categorical_values(family, response)
-    if family.name == "categorical":
+    if family.coded:
         return _codes(family, response)
     if family.name == "binomial" and response.kind == "vector":
         return _successes_and_trials(response)
@@ -136,7 +153,7 @@ def _quotient(response: Response) -> np.ndarray:
 
 
 def _categorical_values(family: Family, response: Response) -> np.ndarray:
-    if family.name == "categorical":
+    if family.coded:
         return response.values
     levels = response.levels or ()
     if family.name == "binomial" and len(levels) <= 2:
@@ -149,9 +166,9 @@ def _categorical_values(family: Family, response: Response) -> np.ndarray:
 
 
 def _codes(family: Family, response: Response) -> np.ndarray:
-    """Codes of a numeric response of a categorical family."""
+    """Codes of a numeric response of a family of categories."""
     if response.values.ndim > 1:
-        raise DataError(f"family 'categorical' has one response, but the left side gives {', '.join(response.names)}")
+        raise DataError(f"family {family.name!r} has one response, but the left side gives {', '.join(response.names)}")
     levels = np.array(family.categories, dtype=float)
     codes = np.searchsorted(levels, response.values).clip(max=len(levels) - 1).astype(float)
     known = (levels[codes.astype(int)] == response.values) | np.isnan(response.values)

@@ -1,0 +1,248 @@
+"""OrdinalRegressionCV: the penalty of an ordinal regression by cross-validation along its path."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from mixstat.estimators.model.checks import boolean, choice, column_name, integer, number
+from mixstat.estimators.model.fitting import Prepared, prepare, standardize
+from mixstat.estimators.model.random import generator
+from mixstat.estimators.model.state import Training
+from mixstat.estimators.ordinal import OrdinalRegression
+from mixstat.exceptions import DataError, OptionError
+from mixstat.fit.fused import Fused, Rows, probabilities
+from mixstat.fit.fused_model import Placed, placed
+from mixstat.fit.precision import double
+from mixstat.formula.frame import Table
+from mixstat.results.ordinal_path import OrdinalPath, ordinal_path
+
+SCORES = ("log_loss", "brier", "error")
+RULES = ("best", "one_se")
+
+
+class OrdinalRegressionCV(OrdinalRegression):
+    """An `OrdinalRegression` whose penalty is chosen by cross-validation, and fitted with it to all rows.
+
+    Parameters
+    ----------
+    formula, link, kind, slopes, separate, scale, shared, fixed, unit, cluster, l1_ratio, penalize_first,
+    penalty_factors, rearrange, tol, max_iter, verbose : as in `OrdinalRegression`
+    penalties : sequence of float, optional
+        Without, `n_penalties` in equal steps of their logarithm from the least one under which no slope moves down to
+        the share `smallest` of it.
+    cv : int or splitter of scikit-learn
+        A number makes folds that are stratified by category, and keep the groups of `groups` together.
+    groups : str, optional
+        Column of groups of rows.
+    scoring : {"log_loss", "brier", "error"}
+        Mean loss of the rows left out: -log P(y), sum_k (1[y = k] - P(k))^2, or 1[most probable category is not y].
+        A row whose own category has no positive probability has an infinite log-loss.
+    rule : {"best", "one_se"}
+        The penalty of least loss, or the largest within one standard error (over folds) of it.
+    n_jobs : int, optional
+        Processes over folds.
+    random_state : int or Generator
+        Of the folds.
+
+    Notes
+    -----
+    Attributes: `penalty_`, `penalties_`, `losses_` (penalty, fold), `path_` (the fits to all rows, with a certificate
+    each), and those of `OrdinalRegression`. Covariates are standardised within each training part.
+    """
+
+    def __init__(
+        self,
+        formula: str | None = None,
+        *,
+        link: str = "logit",
+        kind: str = "cumulative",
+        slopes: str = "shrunken",
+        separate: str | None = None,
+        scale: str | None = None,
+        shared: str | Sequence[str] = (),
+        fixed: Mapping[str, float] | None = None,
+        unit: str | None = None,
+        cluster: str | None = None,
+        l1_ratio: float = 1.0,
+        penalize_first: bool = True,
+        penalty_factors: Mapping[str, float] | None = None,
+        rearrange: bool = False,
+        penalties: Sequence[float] | None = None,
+        n_penalties: int = 100,
+        smallest: float = 1e-4,
+        cv: Any = 5,
+        groups: str | None = None,
+        scoring: str = "log_loss",
+        rule: str = "best",
+        n_jobs: int | None = None,
+        random_state: Any = 0,
+        tol: float = 1e-9,
+        max_iter: int = 200,
+        verbose: int = 1,
+    ):
+        super().__init__(
+            formula,
+            link=link,
+            kind=kind,
+            slopes=slopes,
+            separate=separate,
+            scale=scale,
+            shared=shared,
+            fixed=fixed,
+            unit=unit,
+            cluster=cluster,
+            l1_ratio=l1_ratio,
+            penalize_first=penalize_first,
+            penalty_factors=penalty_factors,
+            rearrange=rearrange,
+            tol=tol,
+            max_iter=max_iter,
+            verbose=verbose,
+        )
+        self.penalties = penalties
+        self.n_penalties = n_penalties
+        self.smallest = smallest
+        self.cv = cv
+        self.groups = groups
+        self.scoring = scoring
+        self.rule = rule
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @property
+    def penalty(self) -> float:
+        """The penalty chosen; 1 before."""
+        return getattr(self, "penalty_", 1.0)
+
+    @penalty.setter
+    def penalty(self, value: float) -> None:
+        """`OrdinalRegression` has it as an argument."""
+
+    def _search(self, training: Training) -> None:
+        choice("scoring", self.scoring, SCORES)
+        choice("rule", self.rule, RULES)
+        if hasattr(self, "penalty_"):
+            del self.penalty_
+        self._choose(training)
+        super()._search(training)
+
+    @double
+    def _choose(self, training: Training) -> None:
+        """Walk the path on all rows and on every training part."""
+        request = self._request(training.formula)
+        prepared = prepare(training.table, request, training.sample_weight)
+        standardized = standardize(request, prepared)
+        place = placed(standardized.model.weighted(1 / prepared.sample.mean_weight))
+        if place is None:
+            raise OptionError(
+                "a path of penalties needs slopes that are penalised, a link other than 'cauchit', and no scale=, "
+                "offset, shared= or fixed=; fit OrdinalRegression with one penalty= instead"
+            )
+        fused, rows = place.fused, prepared.sample.kept[place.used]
+        folds = self._folds(fused.rows, self._labels(training.table, rows), fused.family.levels)
+        self.penalties_ = self._grid(fused)
+        settings = (self.penalties_, self.scoring, boolean("rearrange", self.rearrange))
+        losses = Parallel(n_jobs=self.n_jobs)(delayed(fold_losses)(fused, *fold, *settings) for fold in folds)
+        self.losses_ = np.stack(losses, axis=1)
+        best, chosen = self._best()
+        self.penalty_ = float(self.penalties_[chosen])
+        self.path_ = self._path(place, prepared, {"Least loss": float(self.penalties_[best]), "Chosen": self.penalty_})
+
+    def _grid(self, fused: Fused) -> np.ndarray:
+        """Falling penalties."""
+        if self.penalties is not None:
+            given = np.array([number("penalties", value) for value in self.penalties])
+            if not len(given) or given.min() <= 0:
+                raise OptionError("penalties must be positive numbers")
+            return np.sort(given)[::-1]
+        count, least = integer("n_penalties", self.n_penalties, 2), number("smallest", self.smallest, high=1.0)
+        if not 0 < least < 1:
+            raise OptionError(f"smallest must be between 0 and 1, got {self.smallest!r}")
+        return fused.largest() * least ** np.linspace(0, 1, count)
+
+    def _labels(self, table: Any, rows: np.ndarray) -> np.ndarray | None:
+        """Groups of the rows: those asked for, or the units."""
+        name = column_name("groups", self.groups) or self._unit_column()
+        return None if name is None else np.unique(Table(table).raw(name)[0][rows].astype(str), return_inverse=True)[1]
+
+    def _folds(self, rows: Rows, groups: np.ndarray | None, levels: tuple) -> list[tuple[np.ndarray, np.ndarray]]:
+        """(training, left out) rows of every fold, each category in all of them."""
+        code = rows.code.astype(int)
+        splitter = self.cv if hasattr(self.cv, "split") else self._splitter(code, groups, levels)
+        folds = list(splitter.split(rows.z, code, groups))
+        for train, _ in folds:
+            absent = sorted(set(range(len(levels))) - set(code[train]))
+            if absent:
+                raise DataError(
+                    f"a training part has no row of category {levels[absent[0]]!r}, of which there are "
+                    f"{(code == absent[0]).sum()} rows; use fewer folds, other groups, or merge the category"
+                )
+        return folds
+
+    def _splitter(self, code: np.ndarray, groups: np.ndarray | None, levels: tuple) -> Any:
+        folds = integer("cv", self.cv, 2)
+        places = np.arange(len(code)) if groups is None else groups
+        held = [len(np.unique(places[code == k])) for k in range(len(levels))]
+        rare = int(np.argmin(held))
+        if held[rare] < folds:
+            what = "rows" if groups is None else "groups of rows"
+            raise DataError(
+                f"category {levels[rare]!r} has {held[rare]} {what}, fewer than the {folds} folds that each need one; "
+                f"use cv={max(held[rare], 2)} or merge the category with a neighbour"
+            )
+        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+        seed = int(generator(self.random_state).integers(2**31))
+        return kind(folds, shuffle=True, random_state=seed)
+
+    def _best(self) -> tuple[int, int]:
+        """Places of the penalty of least loss, and of the one that the rule chooses."""
+        mean = self.losses_.mean(axis=1)
+        if not np.isfinite(mean).any():
+            raise DataError("every penalty left a row out to whose category it gives no probability; see rearrange=")
+        best = int(np.argmin(mean))
+        if self.rule == "best":
+            return best, best
+        error = self.losses_[best].std(ddof=1) / np.sqrt(self.losses_.shape[1])
+        return best, int(np.flatnonzero(mean <= mean[best] + error)[0])
+
+    def _path(self, place: Placed, prepared: Prepared, marks: dict[str, float]) -> OrdinalPath:
+        points = place.fused.path(self.penalties_)
+        labels = [prepared.assembled.named.labels[at] for at in prepared.assembled.named.ties.representative]
+        units = int((prepared.sample.weight > 0).sum())
+        weight = float(prepared.sample.weight.sum())
+        names = [(labels[at].parameter, labels[at].term) for at in place.slopes.ravel()]
+        return ordinal_path(points, names, self.losses_, marks, self.scoring, weight, units)
+
+
+def fold_losses(
+    fused: Fused, train: np.ndarray, test: np.ndarray, penalties: np.ndarray, scoring: str, rearrange: bool
+) -> np.ndarray:
+    """(penalty,) mean losses of the rows left out, of a path on the others, standardised among themselves."""
+    rows = fused.rows
+    weight = rows.weight[train] / rows.weight[train].sum()
+    centre = weight @ rows.z[train]
+    scale = np.sqrt(weight @ (rows.z[train] - centre) ** 2)
+    scale[scale <= 1e-12] = 1.0
+    part = replace(fused, rows=Rows((rows.z[train] - centre) / scale, rows.code[train], weight))
+    law = replace(fused.family, rearranged=rearrange)
+    z, code, share = (rows.z[test] - centre) / scale, rows.code[test].astype(int), rows.weight[test]
+    losses = []
+    for point in part.path(penalties):
+        chances = probabilities(law, point.intercept[:, None] + (fused.build @ point.psi) @ z.T)
+        losses.append(float(share @ row_losses(chances, code, scoring) / share.sum()))
+    return np.array(losses)
+
+
+def row_losses(chances: np.ndarray, code: np.ndarray, scoring: str) -> np.ndarray:
+    """(row,) losses of probabilities (category, row)."""
+    own = chances[code, np.arange(len(code))]
+    if scoring == "log_loss":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(own > 0, -np.log(own), np.inf)
+    if scoring == "brier":
+        return (chances**2).sum(axis=0) - 2 * own + 1
+    return (chances.argmax(axis=0) != code).astype(float)

@@ -1,0 +1,181 @@
+"""Ordinal: probabilities of ordered categories 1, ..., K by q = K - 1 predictors eta_k, P(y <= k) and its relatives.
+
+    cumulative         P(y <= k)         = F(eta_k)
+    stopping ratio     P(y = k | y >= k) = F(eta_k)
+    adjacent           log P(y = k) - log P(y = k + 1) = eta_k
+
+    eta_k = (cut_k - location - location_k) / scale
+
+`location` is common to the cuts (parallel slopes, proportional odds), `location_k` is one cut's own; `shrunken` slopes
+are differences, location_k = difference_1 + ... + difference_k. A positive slope makes high categories likelier.
+Reference: Agresti (2010), Analysis of Ordinal Categorical Data; Faletto and Bien (2023), ICML (differences).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from mixstat.core.family import Array, Family, Parameter
+from mixstat.exceptions import DataError
+from mixstat.families._host import column, row_shape, usable
+from mixstat.families.ordinal.links import LINKS, Link
+
+KINDS = ("cumulative", "stopping", "adjacent")
+OWN, DIFFERENCE = "location_", "difference_"
+"""Before the number of a cut: its own location, or the difference to that of the cut before."""
+
+
+@dataclass(frozen=True)
+class Ordinal(Family):
+    """`data` holds the codes 0, 1, ... of the levels; `mean` gives probabilities (category, row).
+
+    `common`: whether there is a location that is common to the cuts; `own`: "", OWN or DIFFERENCE, what each cut has;
+    `main_is_own`: whether the main formula acts on these; `scaled`: whether there is a log scale; `rearranged`: whether
+    `mean` sorts cumulative probabilities that cross.
+    """
+
+    name: ClassVar[str] = "ordinal"
+    discrete: ClassVar[bool] = True
+    coded: ClassVar[bool] = True
+    ordered: ClassVar[bool] = True
+    reach: ClassVar[float] = 5.0
+    levels: tuple = ()
+    kind: str = "cumulative"
+    link: str = "logit"
+    common: bool = True
+    own: str = ""
+    main_is_own: bool = False
+    scaled: bool = False
+    rearranged: bool = False
+
+    @property
+    def cuts(self) -> int:
+        return len(self.levels) - 1
+
+    @property
+    def categories(self) -> tuple:
+        return self.levels
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        numbers = range(1, self.cuts + 1)
+        common = [Parameter("location", location=True, origin=True)] if self.common else []
+        key = "location" if self.main_is_own else "separate"
+        own = [
+            Parameter(f"{self.own}{k}", location=self.main_is_own, key=key, origin=True) for k in numbers if self.own
+        ]
+        cuts = [Parameter(f"cut_{k}", key="cuts") for k in numbers]
+        return (*common, *own, *cuts, *([Parameter("log_scale", key="scale", origin=True)] if self.scaled else []))
+
+    def predictors(self, eta: Sequence[Array]) -> list[Array]:
+        """eta_1, ..., eta_q from the parameters' predictors."""
+        parts = iter(eta)
+        common = next(parts) if self.common else 0.0
+        own = [next(parts) for _ in range(self.cuts)] if self.own else [0.0] * self.cuts
+        if self.own == DIFFERENCE:
+            for k in range(1, self.cuts):
+                own[k] = own[k] + own[k - 1]
+        values = [next(parts) - common - own[k] for k in range(self.cuts)]
+        if not self.scaled:
+            return values
+        shrink = jnp.exp(-next(parts))
+        return [value * shrink for value in values]
+
+    def log_density(self, eta: Sequence[Array], data: Array) -> Array:
+        values, code = self.predictors(eta), data[0]
+        logs = {"cumulative": _cumulative, "stopping": _stopping, "adjacent": _adjacent}[self.kind]
+        return logs(LINKS[self.link], values, code)
+
+    def mean(self, eta: Sequence[Array]) -> Array:
+        """(category, row); negative where the cuts cross."""
+        values = self.predictors(eta)
+        shape = jnp.broadcast_shapes(*(jnp.shape(v) for v in values))
+        values = [jnp.broadcast_to(v, shape) for v in values]
+        link = LINKS[self.link]
+        if self.kind == "cumulative":
+            if self.rearranged:
+                values = list(jnp.sort(jnp.stack(values), axis=0))
+            below = [jnp.exp(link.log_lower(v)) for v in values]
+            inner = [high - low for low, high in pairwise(below)]
+            return jnp.stack([below[0], *inner, jnp.exp(link.log_upper(values[-1]))])
+        logs = {"stopping": _stopping, "adjacent": _adjacent}[self.kind]
+        return jnp.stack([jnp.exp(logs(link, values, jnp.full(shape, float(k)))) for k in range(self.cuts + 1)])
+
+    def specialize(self, names: Sequence[str], levels: Sequence | None) -> "Ordinal":
+        found = self.levels if levels is None else tuple(v.item() if isinstance(v, np.generic) else v for v in levels)
+        if len(found) < 2:
+            raise DataError(f"an ordinal response has two or more levels; {', '.join(names)!r} has {list(found)}")
+        return replace(self, levels=found)
+
+    def uninformed(self, data: np.ndarray) -> str:
+        missing = [level for code, level in enumerate(self.levels) if not (data[0] == code).any()]
+        if not missing:
+            return ""
+        return (
+            f"has no observation of {', '.join(map(repr, missing))}, so that no cut beside it is identified; leave "
+            "the level out (.cat.remove_unused_categories()) or merge it with a neighbour"
+        )
+
+    def encode(self, y: np.ndarray, name: str) -> np.ndarray:
+        size = len(self.levels)
+        expected = f"the codes 0 to {size - 1} of its levels {list(self.levels)}"
+        valid = lambda y: (y >= 0) & (y < size) & (y == np.floor(y))  # noqa: E731
+        return column(y, name, self.name, valid, expected, "give integer codes, or an ordered categorical column")[None]
+
+    def sample(self, rng: np.random.Generator, eta: Sequence[np.ndarray], data: np.ndarray | None) -> np.ndarray:
+        shape = row_shape(eta, data)
+        chances = np.asarray(self.mean([np.broadcast_to(e, shape) for e in eta]))
+        below = np.cumsum(np.maximum(chances, 0.0), axis=0)
+        return (below < rng.random(shape) * below[-1]).sum(axis=0).clip(max=self.cuts).astype(np.float64)
+
+    def start(self, data: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Cuts at the observed shares, no effects."""
+        weight = usable(data, weight)
+        cuts = self.cuts_at(np.array([weight[data[0] == k].sum() for k in range(self.cuts + 1)]) + 0.5)
+        names = [parameter.name for parameter in self.parameters]
+        return np.array([cuts[int(name[4:]) - 1] if name.startswith("cut_") else 0.0 for name in names])
+
+    def cuts_at(self, totals: np.ndarray) -> np.ndarray:
+        """(cut,) the maximum without effects, from weights of the categories."""
+        below, link = np.cumsum(totals)[:-1], LINKS[self.link]
+        if self.kind == "cumulative":
+            return link.quantile(below / totals.sum())
+        if self.kind == "stopping":
+            return link.quantile(totals[:-1] / (totals.sum() - np.concatenate([[0.0], below[:-1]])))
+        return np.log(totals[:-1] / totals[1:])
+
+
+def _cumulative(link: Link, values: list[Array], code: Array) -> Array:
+    """log[F(eta_y) - F(eta_(y-1))]; NaN where the two cuts beside the category cross."""
+    last = len(values)
+    upper = sum(jnp.where(code == k, value, 0.0) for k, value in enumerate(values))
+    lower = sum(jnp.where(code == k + 1, value, 0.0) for k, value in enumerate(values))
+    inside = (code > 0) & (code < last)
+    between = link.log_between(jnp.where(inside, upper, 1.0), jnp.where(inside, lower, 0.0))
+    ends = jnp.where(code == 0, link.log_lower(upper), link.log_upper(lower))
+    return jnp.where(inside, between, ends)
+
+
+def _stopping(link: Link, values: list[Array], code: Array) -> Array:
+    """Stop at k with probability F(eta_k), else go on."""
+    stopped = [jnp.where(code == k, link.log_lower(value), 0.0) for k, value in enumerate(values)]
+    passed = [jnp.where(code > k, link.log_upper(value), 0.0) for k, value in enumerate(values)]
+    return sum(stopped) + sum(passed)
+
+
+def _adjacent(link: Link, values: list[Array], code: Array) -> Array:
+    """Logits of a category against the next: log P(k) = log P(K) + eta_k + ... + eta_(K-1)."""
+    last = len(values)
+    scores = [jnp.zeros_like(values[-1] + 0.0 * code)]
+    for value in reversed(values):
+        scores.append(scores[-1] + value)
+    scores = scores[::-1]
+    largest = scores[0]
+    for score in scores[1:]:
+        largest = jnp.maximum(largest, score)
+    total = largest + jnp.log(sum(jnp.exp(score - largest) for score in scores))
+    return sum(jnp.where(code == k, scores[k], 0.0) for k in range(last + 1)) - total
