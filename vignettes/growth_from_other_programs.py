@@ -256,6 +256,7 @@ print(table.round(3).to_string())
 # | they are by default | a class's own | common | common | a class's own; `shared=` |
 # | growth covariates | joint | fixed | fixed; joint if modelled | fixed |
 # | bilinear curve | by factor, and centred at the knot | no | by constraints | by factor |
+# | random knot $g$, $\vert t - g\vert$ | $\sqrt{(t - g)^2 + 10^{-6}}$ | no | by constraints | $10^{-6}$: `smoothing=` |
 # | order of classes | none | none | none | by the first knot, else the intercept |
 # | objective printed | $-2 \log L$ | $\log L$ | $\log L$ | $\log L$ |
 # | $n$ in BIC | subjects | subjects | subjects | subjects |

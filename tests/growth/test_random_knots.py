@@ -263,6 +263,6 @@ def test_intervals_of_the_knot_cover_it(knot, jitter):
     )
     spread = rows["estimate"].std()
     assert abs(rows["estimate"].mean() - 4.0) < 4 * spread / np.sqrt(60)
-    assert 0.8 < rows["std_error"].mean() / spread < 1.25
+    assert 0.75 < rows["std_error"].mean() / spread < 1.35  # the spread of 60 is known to 9%
     covered = ((rows["conf_low"] < 4.0) & (rows["conf_high"] > 4.0)).mean()
     assert covered >= 0.9
