@@ -11,6 +11,7 @@ from mixstat.core.mixture import log_likelihood
 from mixstat.fit.linear_algebra import invert
 from mixstat.fit.precision import double
 from mixstat.fit.problem import Problem
+from mixstat.fit.scores import score_parts
 
 
 def information_covariance(information: np.ndarray) -> np.ndarray:
@@ -46,9 +47,28 @@ def influence(information: np.ndarray, scores: np.ndarray, clusters: np.ndarray 
     return moved
 
 
-def sandwich(influence: np.ndarray) -> np.ndarray:
-    """The sandwich (theta, theta): the sum of outer products of the influence values (theta, unit)."""
-    return influence @ influence.T
+@double
+def sandwich(
+    problem: Problem, theta: np.ndarray, information: np.ndarray, clusters: np.ndarray | None = None
+) -> np.ndarray:
+    """The sandwich (theta, theta): the sum of outer products of influence values, some blocks of units at a time.
+
+    `clusters` as in `influence`, by place of the unit in the design.
+    """
+    inverse, flat = invert(information)
+    bread = np.where(np.isnan(inverse), 0.0, inverse)
+    total = np.zeros_like(bread)
+    sums = np.zeros((0 if clusters is None else int(clusters.max()) + 1, len(bread)))
+    for part in score_parts(problem, theta):
+        moved = bread @ part.scores
+        if clusters is None:
+            total += moved @ moved.T
+        else:
+            codes = clusters[part.places]
+            np.add.at(sums, codes[codes >= 0], moved[:, codes >= 0].T)
+    total += sums.T @ sums
+    total[flat], total[:, flat] = np.nan, np.nan
+    return total
 
 
 def from_products(information: np.ndarray, products: np.ndarray) -> np.ndarray:

@@ -75,8 +75,8 @@ class Sampling:
         target_acceptance : float
             Mean acceptance that the step size is adapted to; nearer 1 against divergent draws.
 
-        Shows progress, and can be interrupted: what is done is returned. Warns where draws diverge or chains do not
-        agree. Needs blackjax and the training data.
+        Chains run one after another, in rounds of a few draws each. Shows progress, and can be interrupted: what is
+        done is returned. Warns where draws diverge or chains do not agree. Needs blackjax and the training data.
         """
         check_is_fitted(self, "fitted_")
         schedule = Schedule(
