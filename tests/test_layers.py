@@ -120,11 +120,31 @@ def test_import_is_lean():
     assert run(code) == "[]"
 
 
+def test_import_alone_loads_nothing():
+    code = "import sys; before = set(sys.modules); import mixstat; print(sorted(set(sys.modules) - before))"
+    loaded = ast.literal_eval(run(code))
+    assert [name for name in loaded if name.split(".")[0] in ("sklearn", "scipy", "pandas", "jax", "numpy")] == []
+    assert run("import mixstat; print(mixstat.Regression.__name__, mixstat.datasets.__name__)").split() == [
+        "Regression",
+        "mixstat.datasets",
+    ]
+    assert run("from mixstat import *; print(MixtureOfExperts.__name__)") == "MixtureOfExperts"
+
+
 def test_public_names_are_there_and_sorted():
+    """Those of `__all__` are where `_MODULES` says, and what tools that run nothing are told."""
     import mixstat
 
     assert list(mixstat.__all__) == sorted(mixstat.__all__)
     assert all(hasattr(mixstat, name) for name in mixstat.__all__)
+    assert sorted(name for names in mixstat._MODULES.values() for name in names) == list(mixstat.__all__)
+    told = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    block = next(node for node in told.body if isinstance(node, ast.If))
+    pairs = {(node.module, alias.name) for node in block.body for alias in node.names}
+    homes = {(home, name) for home, names in mixstat._MODULES.items() for name in names}
+    assert pairs == {("mixstat", name) if home == f"mixstat.{name}" else (home, name) for home, name in homes}
+    with pytest.raises(AttributeError, match="no attribute 'nope'"):
+        mixstat.nope  # noqa: B018
 
 
 def test_files_and_classes_are_short():
