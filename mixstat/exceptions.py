@@ -32,7 +32,7 @@ class ConvergenceWarning(_SklearnConvergenceWarning):
 
 
 class LocalOptimumWarning(UserWarning):
-    """Starts disagree: the best likelihood was reached only once among several optima."""
+    """Starts disagree: one alone, or at most one in five of those carried on, came to the reported optimum."""
 
 
 class CollinearityWarning(UserWarning):

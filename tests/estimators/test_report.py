@@ -1,5 +1,7 @@
 """What a fit reports: exact columns, intervals, covariances of all kinds, criteria, summaries."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import statsmodels.api as sm
 from scipy import stats
 from scipy.special import softmax, xlogy
 
+from mixstat import LocalOptimumWarning
 from tests.estimators.data import SIZE, frame, mixture, regression
 
 DATA = frame()
@@ -112,6 +115,16 @@ def test_starts(model):
     assert {"start", "log_likelihood", "status", "hits"} <= set(model.starts_.columns)
     assert len(model.starts_) == 3
     assert model.starts_["log_likelihood"].max() == pytest.approx(model.log_likelihood_)
+
+
+@pytest.mark.parametrize(("reached", "carried", "warns"), [(0, 3, True), (1, 3, True), (2, 10, True), (3, 10, False)])
+def test_a_warning_where_few_starts_agree(monkeypatch, reached, carried, warns):
+    model = mixture(regression("y ~ x"), n_experts=2, n_init=5).fit(DATA)
+    monkeypatch.setattr("mixstat.estimators.model.report.hits", lambda fitted: (reached, carried))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model._warn()
+    assert [w.category for w in caught] == [LocalOptimumWarning] * warns
 
 
 def test_summary(model):
