@@ -80,7 +80,7 @@ def _start(family: "Growth", at: "Occasions", weight: np.ndarray, pooled: Pooled
 def _orthonormal(columns: np.ndarray, seen: np.ndarray, pairs: Sequence[tuple[int, int]] | None = None) -> np.ndarray:
     """T whose T x columns have the unit matrix as mean product, within groups of those that `pairs` connects."""
     size, root = len(columns), np.sqrt(seen).ravel() / np.sqrt(max(seen.sum(), TINY))
-    design, turn = columns.reshape(size, -1).T * root[:, None], np.zeros((size, size))
+    design, turn = columns.reshape(size, len(root)).T * root[:, None], np.zeros((size, size))
     group = [j if pairs is None else min(i for k, i in pairs if k == j) for j in range(size)]
     for first in set(group if pairs is not None else [0] * size):
         own = [j for j in range(size) if pairs is None or group[j] == first]
