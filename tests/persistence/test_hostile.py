@@ -146,7 +146,7 @@ JSONS = {
     "other size": (put("rows/given", 10**15), "are not the 120 that have a weight"),
     "unknown estimator": (put("estimator/estimator", "Pipeline"), "'Pipeline' is not known"),
     "no estimator": (put("estimator", {"extra": "noise", "fields": {}}), "holds a Noise"),
-    "joint alone": (put("estimator", {"estimator": "Joint", "fields": {"outcomes": []}}), "holds a Joint"),
+    "joint alone": (put("estimator", {"estimator": "Joint", "fields": {"outcomes": []}}), "non-empty list"),
     "unknown argument": (put("estimator/fields/n_jobs", 2), "no argument 'n_jobs'"),
     "unknown way": (put("estimator", {"pickle": "gASVIAAAA"}), "in no known way"),
     "unknown family": (put(f"{ARGUMENTS}/family", "cauchy"), "'cauchy'"),
@@ -163,7 +163,7 @@ JSONS = {
         put(f"{ARGUMENTS}/family", {"family": "categorical", "fields": {"levels": [1, 2]}}),
         "unhashable",
     ),
-    "unknown extra": (put("estimator/fields/extra/0/extra", "never"), "'never' is not known"),
+    "unknown extra": (put("estimator/fields/extra/0/extra", "nobody"), "'nobody' is not known"),
     "refused extra": (
         put("estimator/fields/extra/0", {"extra": "point_mass", "fields": {"value": "0"}}),
         "finite number",
