@@ -1,6 +1,7 @@
 """Growth plots: trajectories of classes, subjects and covariate profiles, knots, and fit over time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -79,14 +80,34 @@ class _Explained(NamedTuple):
     means: np.ndarray
 
 
+def _each_response(draw: Callable) -> Callable:
+    """One panel a response where the model has several and none is named."""
+
+    @wraps(draw)
+    def drawn(model: Any, *args: Any, response: str | None = None, ax: Any = None, **options: Any) -> Any:
+        check_is_fitted(model, "fitted_")
+        require_growth(model.fitted_, f"{draw.__name__}()")
+        names = outcome_names(model.fitted_)
+        if response is not None or ax is not None or len(names) == 1:
+            return draw(model, *args, response=response, ax=ax, **options)
+        figure = plots.new_figure(5.0 * len(names), 4.0, len(names))
+        for panel, name in zip(figure.axes, names, strict=True):
+            draw(model, *args, response=name, ax=panel, **options)
+        return figure
+
+    return drawn
+
+
 class GrowthPlotting:
     """Plots of growth curves on `ax`; `data` is a table as in `fit`, None for the data of the fit.
 
-    `response` names the one to draw where the model has several.
+    Where the model has several responses, `response` names the one to draw; without it a figure of one panel each is
+    drawn and returned.
     """
 
     fitted_: "Fitted"
 
+    @_each_response
     def plot_trajectories(
         self,
         X: Any = None,
@@ -105,8 +126,6 @@ class GrowthPlotting:
         data : whether to draw subjects, fainter the less sure their class is; of more than 2000 a random sample is, and
             the plot says so. level : None draws no bands.
         """
-        check_is_fitted(self, "fitted_")
-        require_growth(self.fitted_, "plot_trajectories()")
         fitted, shown = self.fitted_, _shown(self.fitted_, response)
         rows = restricted(*rows_of(self, X, None))
         grid = _with_knots(self, _times_in(fitted, rows)) if times is None else _distinct(fitted, times)
@@ -118,6 +137,7 @@ class GrowthPlotting:
         ax = plots.trajectories(grid, band, ax=ax, strands=strands, names=named)
         return _label(self.fitted_, ax, shown)
 
+    @_each_response
     def plot_profiles(
         self,
         X: Any,
@@ -133,8 +153,6 @@ class GrowthPlotting:
 
         labels : of the profiles; None tells the values that differ. level : of pointwise bands, None draws none.
         """
-        check_is_fitted(self, "fitted_")
-        require_growth(self.fitted_, "plot_profiles()")
         times, shown = None if times is None else _distinct(self.fitted_, times), _shown(self.fitted_, response)
         table = self.trajectories(X, times, level=0.95 if level is None else level)  # type: ignore[attr-defined]
         table = shown.rows(table)
@@ -163,6 +181,7 @@ class GrowthPlotting:
         ax.set_xlabel(plots.plain(shown))
         return ax
 
+    @_each_response
     def plot_observed(
         self,
         data: Any = None,
@@ -178,8 +197,6 @@ class GrowthPlotting:
         Rows count with responsibilities. kind : "subject" predicts each row given its subject's responses, which
         stays fair where subjects drop out; "class" by the class and covariates alone.
         """
-        check_is_fitted(self, "fitted_")
-        require_growth(self.fitted_, "plot_observed()")
         fitted, shown, known = self.fitted_, _shown(self.fitted_, response), choice("kind", kind, KINDS)
         rows = restricted(*rows_of(self, data, None))
         parts = [_explained(fitted, part, known, shown) for part in _batches(fitted, rows)]
@@ -189,6 +206,7 @@ class GrowthPlotting:
         ax = plots.observed_means(observed, predicted, found.centre, ax=ax, names=names_of(fitted, names))
         return _label(fitted, ax, shown)
 
+    @_each_response
     def plot_residuals_by_time(
         self,
         data: Any = None,
@@ -204,8 +222,6 @@ class GrowthPlotting:
         kind : "subject" takes off what is known of the subject; "class" the class's mean alone. Of more than 2000
         subjects a random sample is drawn, and the plot says so.
         """
-        check_is_fitted(self, "fitted_")
-        require_growth(self.fitted_, "plot_residuals_by_time()")
         some = _some_of(self.fitted_, restricted(*rows_of(self, data, None)))
         seen = _explained(self.fitted_, some.table, choice("kind", kind, KINDS), _shown(self.fitted_, response))
         residual = seen.values - (seen.means * seen.share).sum(axis=0)

@@ -102,7 +102,7 @@ def checked_times(fitted: "Fitted", times: Any, known: np.ndarray | None) -> np.
         return np.array(levels)
     if known is None or not len(known):
         raise OptionError("times= is needed: neither X nor a model that holds its data says which")
-    return np.linspace(float(np.min(known)), float(np.max(known)), POINTS)
+    return np.unique(np.linspace(float(np.min(known)), float(np.max(known)), POINTS))
 
 
 def known_times(model: Any, X: Any) -> np.ndarray | None:

@@ -1,6 +1,7 @@
 """Plotting: what a fitted estimator shows of itself. Matplotlib loads on first use; no figure enters pyplot's state."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixstat.estimators.methods import grids
 from mixstat.estimators.methods.interoperability import location_names
-from mixstat.estimators.methods.over_time import time_column
+from mixstat.estimators.methods.over_time import outcome_names, time_column
 from mixstat.estimators.methods.shown import expert_means, numeric_responses, observed, shown_response
 from mixstat.estimators.model import new_data
 from mixstat.estimators.model.checks import choice
@@ -47,7 +48,9 @@ class Plotting:
             panels["Gate"] = lambda ax: self.plot_gate(data=data, ax=ax)
         numeric = numeric_responses(self.fitted_)
         if self.fitted_.plan.repeated:
-            panels["Trajectories"] = lambda ax: self.plot_trajectories(data, ax=ax)  # type: ignore[attr-defined]
+            for name in outcome_names(self.fitted_):
+                title = "Trajectories" if len(numeric) == 1 else f"Trajectories of {name}"
+                panels[title] = partial(self.plot_trajectories, data, response=name)  # type: ignore[attr-defined]
         elif numeric and self.fitted_.schema.raw_columns:
             panels["Fit"] = lambda ax: self.plot_fit(data, y=y, response=numeric[0].name, ax=ax)
         if self.fitted_.assembled.mixture.classes > 1:
