@@ -63,13 +63,12 @@ class Natural(NamedTuple):
     """Predictors that tables show on another scale, all of them together (a covariance, not its factor).
 
     `parameters` are their places in `Family.parameters`. `to` takes their coefficients (P, column), intercepts first
-    and 0 where a predictor lacks a column, and gives as many; it is numpy and analytic, so that a complex step gives
-    its derivative. `back` is its inverse. `link` is what tables call the scale, None for that of the predictors.
+    and 0 where a predictor lacks a column, and gives as many, one to one; it is numpy and analytic, so that a complex
+    step gives its derivative. `link` is what tables call the scale, None for that of the predictors.
     """
 
     parameters: tuple[int, ...]
     to: Callable[[np.ndarray], np.ndarray]
-    back: Callable[[np.ndarray], np.ndarray]
     link: str | None = "identity"
 
 
@@ -158,8 +157,33 @@ class Softening:
         return data
 
 
+class Distribution:
+    """Optional distribution function of a family with one response (host), for quantiles, intervals and residuals."""
+
+    name: ClassVar[str]
+    discrete: ClassVar[bool]
+
+    def tails(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> Tails:
+        """log P(Y <= y) and log P(Y > y) at any real y (..., row), both finite inside the support however far out.
+
+        `data` (m, row) is given where the response's constants are known (trials).
+        """
+        raise OptionError(
+            f"family {self.name!r} has no distribution function, which quantiles, intervals and residuals need; "
+            "choose a family of one numeric response, or give the family a method `tails`"
+        )
+
+    def tails_below(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> Tails:
+        """Left limits, log P(Y < y) and log P(Y >= y): a mass function stands on whole numbers."""
+        return self.tails(eta, np.ceil(y) - 1.0 if self.discrete else y, data)
+
+    def cdf(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> np.ndarray:
+        """P(Y <= y | eta), (..., row)."""
+        return self.tails(eta, y, data).probability()
+
+
 @dataclass(frozen=True)
-class Family(ClosedForm, Selection, Softening):
+class Family(ClosedForm, Selection, Softening, Distribution):
     """Base of all families: frozen, hashed by value, holding no arrays.
 
     A subclass states `name`, `parameters` and the five methods below. `data` is what `encode` returns: an array
@@ -299,26 +323,6 @@ class Family(ClosedForm, Selection, Softening):
         directions = jnp.broadcast_to(jnp.eye(count, dtype=eta.dtype)[:, :, None], (count, *eta.shape))
         slope, push = jax.linearize(lambda e: self.score(e, data), eta)
         return slope, jax.vmap(push)(directions)
-
-    # Optional distribution function of a family with one response (host): quantiles, intervals and residuals need it.
-
-    def tails(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> Tails:
-        """log P(Y <= y) and log P(Y > y) at any real y (..., row), both finite inside the support however far out.
-
-        `data` (m, row) is given where the response's constants are known (trials).
-        """
-        raise OptionError(
-            f"family {self.name!r} has no distribution function, which quantiles, intervals and residuals need; "
-            "choose a family of one numeric response, or give the family a method `tails`"
-        )
-
-    def tails_below(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> Tails:
-        """Left limits, log P(Y < y) and log P(Y >= y): a mass function stands on whole numbers."""
-        return self.tails(eta, np.ceil(y) - 1.0 if self.discrete else y, data)
-
-    def cdf(self, eta: Sequence[np.ndarray], y: np.ndarray, data: np.ndarray | None = None) -> np.ndarray:
-        """P(Y <= y | eta), (..., row)."""
-        return self.tails(eta, y, data).probability()
 
 
 @dataclass(frozen=True)

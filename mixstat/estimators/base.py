@@ -24,6 +24,7 @@ from mixstat.estimators.methods.reporting import Reporting
 from mixstat.estimators.methods.resampling import Resampling
 from mixstat.estimators.methods.sampling import Sampling
 from mixstat.estimators.methods.survival_checks import SurvivalChecks
+from mixstat.estimators.methods.survival_contrasts import SurvivalContrasts
 from mixstat.estimators.methods.survival_plots import SurvivalPlotting
 from mixstat.estimators.methods.survival_words import SurvivalWords
 from mixstat.estimators.methods.surviving import Surviving
@@ -60,6 +61,7 @@ class MixtureEstimator(
     Effects,
     Growing,
     Surviving,
+    SurvivalContrasts,
     SurvivalChecks,
     SurvivalWords,
     Distributing,

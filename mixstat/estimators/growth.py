@@ -142,7 +142,8 @@ class GrowthCurve(MixtureEstimator):
     @property
     def experts(self) -> list[Any]:
         """Outcomes of one unit: this one, and its covariates if they are modelled jointly."""
-        return [self] if choice("covariates", self.covariates, COVARIATES) == "fixed" else [self, covariates_of([self.between])]
+        fixed = choice("covariates", self.covariates, COVARIATES) == "fixed"
+        return [self] if fixed else [self, covariates_of([self.between])]
 
     def _representative(self) -> "GrowthCurve":
         return self

@@ -19,6 +19,7 @@ from mixstat.fit.options import Options
 
 EQUAL = "equal"
 EXPERTS = (Regression, GrowthCurve, SurvivalRegression, OrdinalRegression, Joint)
+KNOWN = ", ".join(kind.__name__ for kind in EXPERTS)
 ALGORITHMS = ("newton", "em", "squarem")
 
 
@@ -115,8 +116,7 @@ class MixtureOfExperts(MixtureEstimator):
         if isinstance(expert, list | tuple) and expert and all(isinstance(e, EXPERTS) for e in expert):
             return [e.experts for e in expert], (1,) * len(expert)
         raise FormulaError(
-            f"expert must be a {', '.join(kind.__name__ for kind in EXPERTS)} or a list of them, got "
-            f"{type(expert).__name__}; for example MixtureOfExperts(ms.Regression('y ~ x'), n_experts=2)"
+            f"expert must be {KNOWN} or a list of them, e.g. ms.Regression('y ~ x'); got {type(expert).__name__}"
         )
 
     def _resized(self, n_experts: int) -> "MixtureOfExperts":

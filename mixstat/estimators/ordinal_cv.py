@@ -143,60 +143,15 @@ class OrdinalRegressionCV(OrdinalRegression):
                 "offset, shared= or fixed=; fit OrdinalRegression with one penalty= instead"
             )
         fused, rows = place.fused, prepared.sample.kept[place.used]
-        folds = self._folds(fused.rows, self._labels(training.table, rows), fused.family.levels)
-        self.penalties_ = self._grid(fused)
+        groups = _groups(column_name("groups", self.groups) or self._unit_column(), training.table, rows)
+        folds = _folds(self.cv, fused, groups, generator(self.random_state))
+        self.penalties_ = _grid(self, fused)
         settings = (self.penalties_, self.scoring, boolean("rearrange", self.rearrange))
         losses = Parallel(n_jobs=self.n_jobs)(delayed(fold_losses)(fused, *fold, *settings) for fold in folds)
         self.losses_ = np.stack(losses, axis=1)
         best, chosen = self._best()
         self.penalty_ = float(self.penalties_[chosen])
         self.path_ = self._path(place, prepared, {"Least loss": float(self.penalties_[best]), "Chosen": self.penalty_})
-
-    def _grid(self, fused: Fused) -> np.ndarray:
-        """Falling penalties."""
-        if self.penalties is not None:
-            given = np.array([number("penalties", value) for value in self.penalties])
-            if not len(given) or given.min() <= 0:
-                raise OptionError("penalties must be positive numbers")
-            return np.sort(given)[::-1]
-        count, least = integer("n_penalties", self.n_penalties, 2), number("smallest", self.smallest, high=1.0)
-        if not 0 < least < 1:
-            raise OptionError(f"smallest must be between 0 and 1, got {self.smallest!r}")
-        return fused.largest() * least ** np.linspace(0, 1, count)
-
-    def _labels(self, table: Any, rows: np.ndarray) -> np.ndarray | None:
-        """Groups of the rows: those asked for, or the units."""
-        name = column_name("groups", self.groups) or self._unit_column()
-        return None if name is None else np.unique(Table(table).raw(name)[0][rows].astype(str), return_inverse=True)[1]
-
-    def _folds(self, rows: Rows, groups: np.ndarray | None, levels: tuple) -> list[tuple[np.ndarray, np.ndarray]]:
-        """(training, left out) rows of every fold, each category in all of them."""
-        code = rows.code.astype(int)
-        splitter = self.cv if hasattr(self.cv, "split") else self._splitter(code, groups, levels)
-        folds = list(splitter.split(rows.z, code, groups))
-        for train, _ in folds:
-            absent = sorted(set(range(len(levels))) - set(code[train]))
-            if absent:
-                raise DataError(
-                    f"a training part has no row of category {levels[absent[0]]!r}, of which there are "
-                    f"{(code == absent[0]).sum()} rows; use fewer folds, other groups, or merge the category"
-                )
-        return folds
-
-    def _splitter(self, code: np.ndarray, groups: np.ndarray | None, levels: tuple) -> Any:
-        folds = integer("cv", self.cv, 2)
-        places = np.arange(len(code)) if groups is None else groups
-        held = [len(np.unique(places[code == k])) for k in range(len(levels))]
-        rare = int(np.argmin(held))
-        if held[rare] < folds:
-            what = "rows" if groups is None else "groups of rows"
-            raise DataError(
-                f"category {levels[rare]!r} has {held[rare]} {what}, fewer than the {folds} folds that each need one; "
-                f"use cv={max(held[rare], 2)} or merge the category with a neighbour"
-            )
-        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-        seed = int(generator(self.random_state).integers(2**31))
-        return kind(folds, shuffle=True, random_state=seed)
 
     def _best(self) -> tuple[int, int]:
         """Places of the penalty of least loss, and of the one that the rule chooses."""
@@ -216,6 +171,56 @@ class OrdinalRegressionCV(OrdinalRegression):
         weight = float(prepared.sample.weight.sum())
         names = [(labels[at].parameter, labels[at].term) for at in place.slopes.ravel()]
         return ordinal_path(points, names, self.losses_, marks, self.scoring, weight, units)
+
+
+def _grid(model: OrdinalRegressionCV, fused: Fused) -> np.ndarray:
+    """Falling penalties."""
+    if model.penalties is not None:
+        given = np.array([number("penalties", value) for value in model.penalties])
+        if not len(given) or given.min() <= 0:
+            raise OptionError("penalties must be positive numbers")
+        return np.sort(given)[::-1]
+    count, least = integer("n_penalties", model.n_penalties, 2), number("smallest", model.smallest, high=1.0)
+    if not 0 < least < 1:
+        raise OptionError(f"smallest must be between 0 and 1, got {model.smallest!r}")
+    return fused.largest() * least ** np.linspace(0, 1, count)
+
+
+def _groups(name: str | None, table: Any, rows: np.ndarray) -> np.ndarray | None:
+    """Numbers of the groups of rows, if there is a column of them."""
+    return None if name is None else np.unique(Table(table).raw(name)[0][rows].astype(str), return_inverse=True)[1]
+
+
+def _folds(
+    cv: Any, fused: Fused, groups: np.ndarray | None, rng: np.random.Generator
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(training, left out) rows of every fold, each category in all of them."""
+    code, levels = fused.rows.code.astype(int), fused.family.levels
+    splitter = cv if hasattr(cv, "split") else _splitter(cv, code, groups, levels, rng)
+    folds = list(splitter.split(fused.rows.z, code, groups))
+    for train, _ in folds:
+        absent = sorted(set(range(len(levels))) - set(code[train]))
+        if absent:
+            raise DataError(
+                f"a training part has no row of category {levels[absent[0]]!r}, of which there are "
+                f"{(code == absent[0]).sum()} rows; use fewer folds, other groups, or merge the category"
+            )
+    return folds
+
+
+def _splitter(cv: Any, code: np.ndarray, groups: np.ndarray | None, levels: tuple, rng: np.random.Generator) -> Any:
+    folds = integer("cv", cv, 2)
+    places = np.arange(len(code)) if groups is None else groups
+    held = [len(np.unique(places[code == k])) for k in range(len(levels))]
+    rare = int(np.argmin(held))
+    if held[rare] < folds:
+        what = "rows" if groups is None else "groups of rows"
+        raise DataError(
+            f"category {levels[rare]!r} has {held[rare]} {what}, fewer than the {folds} folds that each need one; "
+            f"use cv={max(held[rare], 2)} or merge the category with a neighbour"
+        )
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    return kind(folds, shuffle=True, random_state=int(rng.integers(2**31)))
 
 
 def fold_losses(

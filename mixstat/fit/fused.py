@@ -181,7 +181,7 @@ class Fused:
         """One proximal Newton step with a line search; None where nothing decreases any more."""
         lasso, ridge = self._penalties(lam)
         part, column = np.nonzero(working)
-        hessian, cross, own = self._hessian(state, part, column)
+        hessian, cross, own = second_derivatives(state.bend, self.build, self.rows.z, part, column)
         hessian = hessian + np.diag(ridge[part, column])
         slope = gradient[part, column] + ridge[part, column] * state.psi[part, column]
         lead = cho_factor(own + 1e-14 * np.eye(len(own)) * np.trace(own))
@@ -209,24 +209,6 @@ class Fused:
                 return self._state(*there)
         return None
 
-    def _hessian(
-        self, state: _State, part: np.ndarray, column: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Second derivatives by the chosen psi, by the intercepts and these, and by the intercepts."""
-        by_part = np.einsum("kln,lm->kmn", state.bend, self.build)
-        both = np.einsum("kmn,kj->jmn", by_part, self.build)
-        count, z = len(part), self.rows.z
-        hessian, cross = np.empty((count, count)), np.empty((len(state.bend), count))
-        groups = [(m, mine) for m in range(self.build.shape[1]) if len(mine := np.flatnonzero(part == m))]
-        columns = {m: z[:, column[mine]] for m, mine in groups}
-        for place, (m, mine) in enumerate(groups):
-            cross[:, mine] = by_part[:, m] @ columns[m]
-            for other, theirs in groups[place:]:
-                block = (columns[m].T * both[m, other]) @ columns[other]
-                hessian[np.ix_(mine, theirs)] = block
-                hessian[np.ix_(theirs, mine)] = block.T
-        return hessian, cross, state.bend.sum(axis=2)
-
     def _penalty(self, psi: np.ndarray, lam: float) -> float:
         if np.isinf(lam):
             return 0.0
@@ -238,25 +220,44 @@ class Fused:
         residual = self._residual(state, intercepts, gradient, lam)
         kkt = max(float(np.abs(intercepts).max()), float(residual.max(initial=0.0)))
         objective = state.loss + self._penalty(state.psi, lam)
-        gap = self._gap(state, gradient, objective, lam)
+        gap = duality_gap(self, state.slope, gradient, objective, lam)
         return Point(lam, state.intercept, state.psi, objective, state.loss, kkt, gap, iterations)
-
-    def _gap(self, state: _State, gradient: np.ndarray, objective: float, lam: float) -> float:
-        """Objective minus that of the dual point made of the gradients, scaled into the dual's domain."""
-        factor = self.shrinkage.factor
-        fused = self.build.shape[1] == len(self.build) or self.build.shape[1] == 1
-        known = fused and self.family.kind == "cumulative" and self.family.link == "logit"
-        if not known or self.shrinkage.rho != 1 or not (factor > 0).all() or np.isinf(lam):
-            return np.nan
-        with np.errstate(divide="ignore"):
-            shrink = min(1.0, float((lam * factor / np.abs(gradient)).min(initial=np.inf)))
-        weight = np.where(self.rows.weight > 0, self.rows.weight, 1.0)
-        return objective + float(self.rows.weight @ conjugate(shrink * state.slope / weight, self.rows.code))
 
 
 class _Warm(NamedTuple):
     intercept: np.ndarray
     psi: np.ndarray
+
+
+def second_derivatives(
+    bend: np.ndarray, build: np.ndarray, z: np.ndarray, part: np.ndarray, column: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of the loss by the chosen psi, by the intercepts and these, and by the intercepts."""
+    by_part = np.einsum("kln,lm->kmn", bend, build)
+    both = np.einsum("kmn,kj->jmn", by_part, build)
+    count = len(part)
+    hessian, cross = np.empty((count, count)), np.empty((len(bend), count))
+    groups = [(m, mine) for m in range(build.shape[1]) if len(mine := np.flatnonzero(part == m))]
+    columns = {m: z[:, column[mine]] for m, mine in groups}
+    for place, (m, mine) in enumerate(groups):
+        cross[:, mine] = by_part[:, m] @ columns[m]
+        for other, theirs in groups[place:]:
+            block = (columns[m].T * both[m, other]) @ columns[other]
+            hessian[np.ix_(mine, theirs)] = block
+            hessian[np.ix_(theirs, mine)] = block.T
+    return hessian, cross, bend.sum(axis=2)
+
+
+def duality_gap(fused: Fused, slope: np.ndarray, gradient: np.ndarray, objective: float, lam: float) -> float:
+    """Objective minus that of the dual point made of the slopes, scaled into the dual's domain; NaN where not known."""
+    factor, parts = fused.shrinkage.factor, fused.build.shape[1]
+    known = fused.family.kind == "cumulative" and fused.family.link == "logit" and parts in (1, len(fused.build))
+    if not known or fused.shrinkage.rho != 1 or not (factor > 0).all() or np.isinf(lam):
+        return np.nan
+    with np.errstate(divide="ignore"):
+        shrink = min(1.0, float((lam * factor / np.abs(gradient)).min(initial=np.inf)))
+    weight = np.where(fused.rows.weight > 0, fused.rows.weight, 1.0)
+    return objective + float(fused.rows.weight @ conjugate(shrink * slope / weight, fused.rows.code))
 
 
 def conjugate(slope: np.ndarray, code: np.ndarray) -> np.ndarray:

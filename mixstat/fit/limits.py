@@ -1,8 +1,8 @@
 """Limits: parameters that the likelihood carries to infinity, where the family has a limit and the fit goes on.
 
 A shape runs to that of another law, the log of a variance to minus infinity. In the limit the likelihood no longer
-depends on the parameter: it is held, the others are carried to their maximum, and their standard errors are those of the
-limiting model (of a variance: conditional on the boundary; Self and Liang, 1987, JASA 82).
+depends on the parameter: it is held, the others are carried to their maximum, and their standard errors are those of
+the limiting model (of a variance: conditional on the boundary; Self and Liang, 1987, JASA 82).
 """
 
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ DROP = 0.1
 
 
 class AtLimits(NamedTuple):
-    """A point, its certificate, the parameters (theta,) that are infinite there (or zero by a lasso), and (words, remark)
-    of the limits."""
+    """A point, its certificate, the parameters (theta,) that are infinite there (or zero by a lasso), and the limits'
+    (words, remark)."""
 
     at: Evaluation
     decrement: float

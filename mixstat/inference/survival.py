@@ -41,8 +41,8 @@ def curve_values(
 ) -> Array:
     """The target (output, row) in a design of one block.
 
-    `places` has each group's (outcome, item); `times` (time, row) or (time, 1) are logs; `weights` (sum, time) make sums
-    of times. Outputs are times or sums, of `expert_` targets classes and then these.
+    `places` has each group's (outcome, item); `times` (time, row) or (time, 1) are logs; `weights` (sum, time) make
+    sums of times. Outputs are times or sums, of `expert_` targets classes and then these.
     """
     curve = target.removeprefix(PREFIX)
     log_total, hazard = class_logs(mixture, places, phi, design, times, limit=curve == "cure")

@@ -16,7 +16,7 @@ from mixstat.exceptions import OptionError
 from mixstat.families.survival.times import Times
 from mixstat.inference import kaplan_meier
 from mixstat.results import plots
-from mixstat.results.plots.survival import AtRisk, Curve
+from mixstat.results.plots.survival import AtRisk, Curve, risk_times
 
 if TYPE_CHECKING:
     from mixstat.estimators.model.state import Fitted
@@ -27,7 +27,6 @@ LABELS = {
     "cumulative_hazard": "Cumulative hazard",
     "density": "Density",
 }
-TICKS = 6
 
 
 class SurvivalPlotting:
@@ -158,10 +157,7 @@ def _intervals(groups: list[tuple[dict, Times, np.ndarray]]) -> bool:
 
 
 def _at_risk(groups: list[tuple[dict, Times, np.ndarray]], grid: np.ndarray) -> AtRisk:
-    from matplotlib.ticker import MaxNLocator
-
-    ticks = np.asarray(MaxNLocator(TICKS).tick_values(0.0, float(grid[-1])))
-    ticks = ticks[(ticks >= 0) & (ticks <= grid[-1])]
+    ticks = risk_times(float(grid[-1]))
     places = np.maximum(ticks, 1e-12)
     numbers = [np.round(kaplan_meier.number_at_risk(times, weight, places), 1) for _, times, weight in groups]
     return AtRisk(ticks, np.array(numbers))

@@ -20,12 +20,12 @@ from mixstat.estimators.methods.moments import (
     restricted_mean,
 )
 from mixstat.estimators.methods.scene import Moments, Scene, answer, open_scene, places_of, restricted, rows_at
-from mixstat.estimators.methods.settings import Contrast, change, contrasts_of
+from mixstat.estimators.methods.settings import contrasts_of
 from mixstat.estimators.model.checks import choice
 from mixstat.estimators.model.checks import level as checked
 from mixstat.estimators.model.report import phi_covariance
 from mixstat.exceptions import OptionError
-from mixstat.inference.effects import Query, row_effects, row_jacobians, row_values, standard_errors
+from mixstat.inference.effects import Query, row_effects, row_values
 from mixstat.inference.survival import PREFIX, unbounded
 from mixstat.results.effects import effect_table
 
@@ -85,7 +85,7 @@ class Surviving:
         keys, values, error = answer(scene, {}, "level", scene.data)
         values = unbounded(values)
         found = keys, values, np.where(np.isinf(values), np.nan, np.where(values == 0.0, 0.0, error))
-        return _table(found, level, "cloglog" if kind == "survival" else "log")
+        return table_of(found, level, "cloglog" if kind == "survival" else "log")
 
     def rmst(
         self,
@@ -111,13 +111,13 @@ class Surviving:
         moments = self._restricted(X, limits)
         scene = scene_of(self, X, "survival", moments, by, None, covariance)
         if variable is None:
-            return _table(answer(scene, {}, "level", scene.data), level, "log")
+            return table_of(answer(scene, {}, "level", scene.data), level, "log")
         label = COMPARISONS[choice("comparison", comparison, tuple(COMPARISONS))]
         parts = [
             compare(scene, variable, contrast, comparison)
             for contrast in contrasts_of(self.fitted_, scene.frame, variable, step, label)
         ]
-        return _joined(parts, level, "identity" if comparison == "difference" else "log")
+        return joined_of(parts, level, "identity" if comparison == "difference" else "log")
 
     def _restricted(self, X: Any, limits: np.ndarray) -> Moments:
         """Nodes enough for every row."""
@@ -144,85 +144,11 @@ class Surviving:
         levels = np.atleast_1d(np.asarray(q, dtype=float))
         table = restricted(*rows_of(self, X, None))
         times = self.quantile(table, levels).T  # type: ignore[attr-defined]
-        found = self._at_own(table, times, levels, covariance)
+        found = _errors_at_own(self, table, times, levels, covariance)
         keys = pd.DataFrame(
             {"rowid": np.tile(np.arange(times.shape[1]), len(levels)), "q": np.repeat(levels, times.shape[1])}
         )
         return effect_table(keys, times.ravel(), found.ravel(), checked(level), "log")
-
-    def _at_own(self, table: Any, times: np.ndarray, levels: np.ndarray, covariance: str) -> np.ndarray:
-        """Standard errors of quantiles (q, row): that of S there over the density."""
-        finite = np.where(np.isfinite(times), times, 1.0)
-        parts = {}
-        for target in ("survival", "density"):
-            scene = scene_of(self, table, target, own_times(finite, levels), None, None, covariance)
-            parts[target] = row_effects(_mixture(scene), _query(scene), scene.at, rows_at(scene, scene.data))
-        error = parts["survival"].std_error / parts["density"].estimate
-        return np.where(np.isfinite(times), error, np.nan)
-
-    def hazard_ratio(
-        self,
-        variable: str,
-        times: Any = None,
-        X: Any = None,
-        *,
-        step: Any = None,
-        level: float = 0.95,
-        covariance: str = "information",
-    ) -> pd.DataFrame:
-        """h(t | changed) / h(t | as it is) over time, for a change of one covariate.
-
-        X : profiles; None for one typical profile (medians, most frequent levels) of the data of the fit.
-        step : as in `contrasts`: None adds 1 to a number and goes from the first level to each other one.
-
-        Returns rowid, time, term, contrast, estimate, std_error, statistic, p_value, conf_low, conf_high.
-        """
-        check_is_fitted(self, "fitted_")
-        require_survival(self.fitted_, "hazard_ratio()")
-        grid = known_times(self) if times is None else checked_times(times)
-        scene = scene_of(self, profiles_of(self, X), "hazard", at_times(grid), None, None, covariance)
-        found = contrasts_of(self.fitted_, scene.frame, variable, step, COMPARISONS["ratio"])
-        return _joined([compare(scene, variable, contrast, "ratio") for contrast in found], level, "log")
-
-    def time_ratio(
-        self,
-        variable: str,
-        q: Any = (0.25, 0.5, 0.75),
-        X: Any = None,
-        *,
-        step: Any = None,
-        level: float = 0.95,
-        covariance: str = "information",
-    ) -> pd.DataFrame:
-        """t(q | changed) / t(q | as it is) over quantiles, for a change of one covariate; X and step as `hazard_ratio`.
-
-        Constant exp(-slope) where covariates act on phi alone. Returns rowid, q, term, contrast, estimate, ...
-        """
-        check_is_fitted(self, "fitted_")
-        require_survival(self.fitted_, "time_ratio()")
-        levels = np.atleast_1d(np.asarray(q, dtype=float))
-        scene = scene_of(self, profiles_of(self, X), "survival", at_times(np.ones(1)), None, None, covariance)
-        found = contrasts_of(self.fitted_, scene.frame, variable, step, COMPARISONS["ratio"])
-        return _joined([self._time_ratio(scene, variable, c, levels) for c in found], level, "log")
-
-    def _time_ratio(self, scene: Scene, variable: str, contrast: Contrast, levels: np.ndarray) -> Answer:
-        sides = []
-        for value in (contrast.low, contrast.high):
-            frame = scene.frame.assign(**{variable: value})
-            times = self.quantile(frame, levels).T  # type: ignore[attr-defined]
-            if not np.isfinite(times).all():
-                raise OptionError("some of the quantiles q are infinite (cured); ask for smaller ones")
-            data = change(self.fitted_, scene.frame, variable, value)
-            there = scene._replace(moments=own_times(times, levels))
-            density = values_of(there._replace(target="density"), data)
-            _, slope = row_jacobians(_mixture(there), _query(there), there.at, rows_at(there, data))
-            sides.append((times, slope / (density * times)))
-        (low, down), (high, up) = sides
-        error = standard_errors(np.moveaxis(up - down, 0, -1), scene.at.covariance)
-        rows = low.shape[1]
-        keys = pd.DataFrame({"rowid": np.tile(np.arange(rows), len(levels)), "q": np.repeat(levels, rows)})
-        ratio = high / low
-        return keys.assign(term=variable, contrast=contrast.label), ratio.ravel(), (ratio * error).ravel()
 
     def cure_fraction(
         self, X: Any = None, *, by: Any = None, level: float = 0.95, covariance: str = "information"
@@ -237,7 +163,7 @@ class Surviving:
         require_survival(self.fitted_, "cure_fraction()")
         everyone = X is None and by is None
         scene = scene_of(self, X, "cure", at_times(np.ones(1)), True if everyone else by, None, covariance)
-        return _table(answer(scene, {}, "level", scene.data), level, "cloglog").drop(columns="time")
+        return table_of(answer(scene, {}, "level", scene.data), level, "cloglog").drop(columns="time")
 
     def cure_profile(self, X: Any = None, *, level: float = 0.95) -> pd.DataFrame:
         """Profile-likelihood intervals of the cure fraction where kappa < 0, and of log(kappa + 1).
@@ -271,17 +197,28 @@ def scene_of(model: Any, X: Any, target: str, moments: Moments, by: Any, weight:
     return open_scene(fitted, table, target, by, weight, known, moments)
 
 
-def _mixture(scene: Scene) -> Any:
+def _errors_at_own(model: Any, table: Any, times: np.ndarray, levels: np.ndarray, covariance: str) -> np.ndarray:
+    """Standard errors of quantiles (q, row): that of S there over the density."""
+    finite = np.where(np.isfinite(times), times, 1.0)
+    parts = {}
+    for target in ("survival", "density"):
+        scene = scene_of(model, table, target, own_times(finite, levels), None, None, covariance)
+        parts[target] = row_effects(mixture_of(scene), query_of(scene), scene.at, rows_at(scene, scene.data))
+    error = parts["survival"].std_error / parts["density"].estimate
+    return np.where(np.isfinite(times), error, np.nan)
+
+
+def mixture_of(scene: Scene) -> Any:
     return scene.fitted.assembled.mixture
 
 
-def _query(scene: Scene) -> Query:
+def query_of(scene: Scene) -> Query:
     return Query(scene.target, "level", "dydx", places_of(scene.fitted))
 
 
 def values_of(scene: Scene, data: Data) -> np.ndarray:
     """(output, row) without errors."""
-    return row_values(_mixture(scene), _query(scene), scene.fitted.phi, rows_at(scene, data))
+    return row_values(mixture_of(scene), query_of(scene), scene.fitted.phi, rows_at(scene, data))
 
 
 def profiles_of(model: Any, X: Any) -> Any:
@@ -292,11 +229,11 @@ def profiles_of(model: Any, X: Any) -> Any:
     return typical_row(table, model.fitted_.schema.raw_columns)
 
 
-def _table(found: Answer, level: float, scale: str) -> pd.DataFrame:
+def table_of(found: Answer, level: float, scale: str) -> pd.DataFrame:
     return effect_table(*found, checked(level), scale)
 
 
-def _joined(parts: list[Answer], level: float, scale: str) -> pd.DataFrame:
+def joined_of(parts: list[Answer], level: float, scale: str) -> pd.DataFrame:
     keys, estimates, errors = zip(*parts, strict=True)
     joined = pd.concat(keys, ignore_index=True), np.concatenate(estimates), np.concatenate(errors)
-    return _table(joined, level, scale)
+    return table_of(joined, level, scale)

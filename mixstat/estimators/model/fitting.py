@@ -18,7 +18,14 @@ from mixstat.estimators.model.occasion_columns import collinear_occasions
 from mixstat.estimators.model.occasions import Gathered, gather
 from mixstat.estimators.model.plan import GATE, Plan
 from mixstat.estimators.model.repeated import bind, encode
-from mixstat.estimators.model.responses import ResponseData, bind_family, distinct, encode_response, redrawn, require_order
+from mixstat.estimators.model.responses import (
+    ResponseData,
+    bind_family,
+    distinct,
+    encode_response,
+    redrawn,
+    require_order,
+)
 from mixstat.estimators.model.sample import Known, Sample, gate_values, known_classes, known_columns, take_sample
 from mixstat.estimators.model.state import Fitted, Request, atoms_of
 from mixstat.estimators.model.timing import with_times

@@ -84,7 +84,7 @@ def _constant(key: str, matrix: Matrix, unit: np.ndarray, labels: np.ndarray) ->
 
 def times_of(plan: Plan, rows: Materialized) -> np.ndarray:
     """(row,) times of the first outcome that has them, else the order of the rows."""
-    for outcome in (own for outcome in plan.outcomes for own in outcome.own):
+    for outcome in (own for planned in plan.outcomes for own in planned.own):
         if TIME in outcome.occasions:
             return _times(outcome, rows)
     return np.arange(len(rows.kept), dtype=float)

@@ -66,39 +66,13 @@ class Deviations(NamedTuple):
     log_residual: Array
 
 
-@dataclass(frozen=True)
-class MixedModel(RandomPart, Family):
-    """What follows from a mean, loadings, the covariance of random coefficients and a structure that whitens."""
-
-    unbounded: ClassVar[bool] = True
-    repeated: ClassVar[bool] = True
+class Stated:
+    """What a form of a subject's occasions states: its mean, loadings and residuals, from which all else follows."""
 
     @property
     def parts(self) -> "Sequence[tuple[int, GrowthForm]]":
         """(place of the first predictor of its mean, form) of every outcome."""
         raise NotImplementedError
-
-    @property
-    def head(self) -> int:
-        """How many predictors the means have: they stand first."""
-        return sum(member.head for _, member in self.parts)
-
-    @property
-    def random_natural(self) -> list[Natural]:
-        """Means and covariances of random coefficients, as tables show them."""
-        return natural(self)
-
-    def order_value(self, eta: np.ndarray) -> float:
-        ways = [member.coordinates for _, member in self.parts]
-        means = passage(self, eta[: self.head], ways).means(eta[: self.head, None])
-        return float(means[self.order_by, 0])
-
-    def limits(self, eta: np.ndarray) -> list[Limit]:
-        return list(boundaries.of_random(self, eta))
-
-    @property
-    def approximate(self) -> bool:
-        return any(member.expands for _, member in self.parts)
 
     @property
     def roles(self) -> Roles:
@@ -156,6 +130,36 @@ class MixedModel(RandomPart, Family):
     def draw_residuals(self, rng: np.random.Generator, eta: Sequence[np.ndarray], at: Occasions) -> np.ndarray:
         """e (occasion, subject)."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class MixedModel(Stated, RandomPart, Family):
+    """What follows from a mean, loadings, the covariance of random coefficients and a structure that whitens."""
+
+    unbounded: ClassVar[bool] = True
+    repeated: ClassVar[bool] = True
+
+    @property
+    def head(self) -> int:
+        """How many predictors the means have: they stand first."""
+        return sum(member.head for _, member in self.parts)
+
+    @property
+    def random_natural(self) -> list[Natural]:
+        """Means and covariances of random coefficients, as tables show them."""
+        return natural(self)
+
+    def order_value(self, eta: np.ndarray) -> float:
+        ways = [member.coordinates for _, member in self.parts]
+        means = passage(self, eta[: self.head], ways).means(eta[: self.head, None])
+        return float(means[self.order_by, 0])
+
+    def limits(self, eta: np.ndarray) -> list[Limit]:
+        return list(boundaries.of_random(self, eta))
+
+    @property
+    def approximate(self) -> bool:
+        return any(member.expands for _, member in self.parts)
 
     def centre(self, eta: Sequence[Array]) -> list[Array]:
         """What class and covariates say of the random coefficients, (subject,) each; 0 without a coefficient."""

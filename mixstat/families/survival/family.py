@@ -23,7 +23,7 @@ from mixstat.families.survival.law import Law
 from mixstat.families.survival.times import log, read
 
 NARROWEST, WIDEST = -1e-100, 6.5
-"""Bounds of log(H(l) / H(r)) of an interval, and of the log of what H grows by in it: beyond it the event is certain."""
+"""Bounds of log(H(l) / H(r)) of an interval, and of the log of H's growth in it: beyond it the event is certain."""
 
 
 class Row(NamedTuple):

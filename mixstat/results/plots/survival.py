@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+TICKS = 6
+
+
 class Curve(NamedTuple):
     """A fitted curve with its band (None without one), and the steps of what was seen (None without them).
 
@@ -29,6 +32,14 @@ class AtRisk(NamedTuple):
 
     times: np.ndarray
     numbers: np.ndarray
+
+
+def risk_times(last: float) -> np.ndarray:
+    """Round times (tick,) from 0 to `last`, a handful."""
+    from matplotlib.ticker import MaxNLocator
+
+    ticks = np.asarray(MaxNLocator(TICKS).tick_values(0.0, last))
+    return ticks[(ticks >= 0) & (ticks <= last)]
 
 
 def curves(lines: Sequence[Curve], label: str, *, at_risk: AtRisk | None = None, ax: "Axes | None" = None) -> "Axes":
