@@ -5,6 +5,7 @@
     Surv(entry, time, event)               at risk, and seen, from `entry` on
     Surv(lower, upper, type='interval')    in (lower, upper]; equal: at that time; lower 0 or missing: before `upper`;
                                            upper infinite or missing: after `lower`
+    Surv(entry, lower, upper, type='interval')    the same of those at risk from `entry` on
 
 `background='column'` is a known hazard at the time of the event. What comes out is (entry, lower, upper, background).
 """
@@ -30,6 +31,7 @@ ROLES = {
     (2, "left"): ("time", "seen"),
     (2, "interval"): ("lower", "upper"),
     (3, "counting"): ("entry", "time", "event"),
+    (3, "interval"): ("entry", "lower", "upper"),
 }
 """What the arguments are, by their number and `type`; the first type of a number is its default."""
 ALIASES = {"interval2": "interval"}
@@ -50,7 +52,7 @@ def parse_survival(source: str, node: ast.Call) -> Left:
     written = [ast.unparse(argument) for argument in node.args]
     plain = [isinstance(argument, ast.Name | ast.Call) for argument in node.args]
     parts = [make_factor(text if bare else f"I({text})") for text, bare in zip(written, plain, strict=True)]
-    bounds = tuple(dict.fromkeys(n for part in parts for n in part.variables)) if kind == "interval" else ()
+    bounds = tuple(dict.fromkeys(n for part in parts[-2:] for n in part.variables)) if kind == "interval" else ()
     roles = ROLES[len(parts), kind]
     title = f"Surv({', '.join(written)})"
     if "background" in options:

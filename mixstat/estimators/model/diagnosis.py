@@ -25,6 +25,8 @@ from mixstat.results.labels import Label
 
 UNBOUNDED_ERROR = 30.0
 """Standard error of a coefficient (standardised covariate, log or logit scale) that no interior maximum has."""
+RUNAWAY = 6.0
+"""Size of a coefficient (of the same) without a standard error that has run away."""
 EXACT, FURTHER = 18.0, 8.0
 """Mean log-density of a response scaled to standard deviation 1 from which it is fitted exactly; by further column."""
 
@@ -170,10 +172,10 @@ def _runaway(assembled: Assembled, solution: Solution) -> tuple[list[Label], lis
     labels = [assembled.named.labels[position] for position in assembled.named.ties.representative]
     covariance, _ = invert(solution.information)
     error = np.sqrt(np.diag(covariance).clip(min=0.0)) if len(covariance) else np.zeros(0)
+    wild, gone = error > UNBOUNDED_ERROR, np.isnan(error) & (np.abs(solution.theta) > RUNAWAY)
     location, other = _unitless(assembled)
-    wild = [label for label, e in zip(labels, error, strict=True) if e > UNBOUNDED_ERROR]
-    return [label for label in wild if _is_one_of(label, location)], [
-        label for label in wild if _is_one_of(label, other)
+    return [label for label, bad in zip(labels, wild | gone, strict=True) if bad and _is_one_of(label, location)], [
+        label for label, bad in zip(labels, wild, strict=True) if bad and _is_one_of(label, other)
     ]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from mixstat.core.family import Array, Limit, Parameter
 from mixstat.families._host import median, usable
-from mixstat.families.survival import hazard
+from mixstat.families.survival import hazard, start
 from mixstat.families.survival.family import Survival
 from mixstat.families.survival.hazard import Logs
 from mixstat.families.survival.jets import Jet, outer
@@ -69,6 +69,11 @@ class APGW(Survival):
         if known.get("kappa1", 0.0) < -STEEP or abs(known.get("lambda", 0.0)) > 4 * STEEP:
             return "lambda and kappa run to their bounds together; fix one of the scales (leave other_scale out)"
         return ""
+
+    @property
+    def unbounded(self) -> bool:  # type: ignore[override]
+        """Whether all mass may gather at one time: not without a power, unless the hazard may rise without bound."""
+        return "gamma" not in self.pinned or self.kappa is None or bool(np.isinf(self.kappa))
 
     @property
     def needed(self) -> int:
@@ -136,19 +141,20 @@ class APGW(Survival):
         return [self._start(data, weight, float(nu)) for nu in shapes]
 
     def _start(self, data: np.ndarray, weight: np.ndarray, nu: float) -> np.ndarray:
-        """gamma from the spread of log t, phi from its median, lambda so that H adds up to the number of events."""
+        """gamma from the spread of log t, a scale so that H adds up to the number of events, the other by the median."""
         at = self.read(data)
         seen = at.event > 0 if at.between is None else (at.event > 0) | (at.between > 0)
         weight = usable(at.log_time, weight)
-        events = weight * seen
-        informed = events if np.count_nonzero(events) > 1 else weight
-        centre = np.average(at.log_time, weights=informed)
-        spread = np.sqrt(np.average((at.log_time - centre) ** 2, weights=informed))
+        spread = start.spread(at.log_time, weight * seen, weight)
         values = {"gamma": float(np.log(np.clip(1.2 / max(spread, 1e-6), 0.1, 10.0))), "kappa1": nu}
-        values["phi"] = -at.constants[0, 0] if "phi" in self.pinned else -median(at.log_time, weight)
-        log_gamma = 0.0 if "gamma" in self.pinned else values["gamma"]
-        total = weight @ np.minimum(cumulative(np.exp(log_gamma) * (values["phi"] + at.log_time), nu), 1e6)
-        values["lambda"] = float(np.log(max(events.sum(), 0.5) / max(total, 1e-300)))
+        power = 1.0 if "gamma" in self.pinned else np.exp(values["gamma"])
+        log_events = float(np.log(max((weight * seen).sum(), 0.5)))
+        if "lambda" in self.pinned:
+            values["phi"] = start.scale_for(power, at.log_time, nu, weight, log_events)
+        else:
+            values["phi"] = -at.constants[0, 0] if "phi" in self.pinned else -median(at.log_time, weight)
+            total = start.log_sum_of_totals(power * (values["phi"] + at.log_time), nu, weight)
+            values["lambda"] = log_events - total
         return np.array([values[parameter.name] for parameter in self.parameters])
 
 
@@ -167,11 +173,3 @@ def _through_hazard(u: Jet, nu: Array, by_nu: Array) -> tuple[Jet, Jet]:
 def shape_of(kappa: float) -> float:
     """nu = log(kappa + 1)."""
     return INFINITE if np.isinf(kappa) else float(np.log1p(kappa))
-
-
-def cumulative(u: np.ndarray, nu: float) -> np.ndarray:
-    """H0 on the host, roughly: where fits start."""
-    w = np.exp(-nu)
-    b = np.logaddexp(0.0, u - nu) / w if w > 1e-8 else np.exp(np.minimum(u, 50.0))
-    step = (1.0 - w) * np.minimum(b, 50.0)
-    return np.where(np.abs(step) < 1e-8, b, np.expm1(step) / np.where(step == 0, 1.0, 1.0 - w))
