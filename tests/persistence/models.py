@@ -47,7 +47,7 @@ RESPONSES = {
     "binomial": ("hits / trials", {}),
     "categorical": ("g", {}),
     "multivariate_gaussian": ("cbind(y, p)", {}),
-    "diagonal_gaussian": ("cbind(y, p)", {}),
+    "diagonal_gaussian": ("cbind(t, s)", {}),
 }
 """A response and formulas for every family."""
 
