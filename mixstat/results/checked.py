@@ -36,6 +36,10 @@ class Plain:
             raise DataError(f"{key!r} is of type {type(value).__name__}, expected {kinds[0].__name__}")
         return value
 
+    def take_optional(self, key: str, *kinds: type) -> Any:
+        """The value, None where a file from before there was one does not have it."""
+        return self.take(key, *kinds) if key in self.left else None
+
     def take_count(self, key: str) -> int:
         value = self.take(key, int)
         if value < 0:

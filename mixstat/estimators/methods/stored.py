@@ -128,7 +128,7 @@ def _fitted(request: Request, plain: Plain, numbers: Numbers) -> Fitted:
     labels, dropped = plain.take("labels", list), plain.take("dropped", list)
     phi = numbers.take("coefficients", len(labels))
     class_weight = numbers.take("class_weight", sum(request.plan.copies) + len(request.extras))
-    learnt = plain.take("levels", dict), plain.take("coordinates", dict)
+    learnt = plain.take("levels", dict), plain.take_optional("coordinates", dict) or {}
     assembled = _assembled(request, schema, *learnt, labels, dropped)
     size, scaling = assembled.named.ties.size, _scaling(assembled, numbers)
     return Fitted(
