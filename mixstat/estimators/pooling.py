@@ -58,6 +58,7 @@ def pool(models: Sequence[Any], kind: str | None = None) -> Pooled:
         raise OptionError(f"pool() takes at least two fitted models, got {len(fits)}")
     for model in fits:
         check_is_fitted(model, "fitted_")
+    kind = kind or report.usual_covariance(fits[0].fitted_)
     experts = fits[0].fitted_.assembled.mixture.experts
     aligned, relabelled = [fits[0]], []
     for place, model in enumerate(fits[1:], start=1):

@@ -245,8 +245,12 @@ def _conclude(search: Search, starts: tuple[Start, ...], smooth: Problem) -> Sol
 
 def _led_on(starts: tuple[Start, ...], objective: float, at: Evaluation) -> tuple[Start, ...]:
     """The table of starts: those that reached the best optimum of the search are led on to where it was carried."""
-    there = {"log_likelihood": at.log_likelihood, "objective": at.objective}
-    return tuple(s._replace(**there) if s.hits and s.objective == objective else s for s in starts)
+    return tuple(
+        s._replace(log_likelihood=at.log_likelihood, objective=at.objective)
+        if s.hits and s.objective == objective
+        else s
+        for s in starts
+    )
 
 
 def _is_approximate(problem: Problem) -> bool:

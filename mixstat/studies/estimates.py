@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mixstat.estimators.base import MixtureEstimator
-from mixstat.estimators.model.report import labels_of
+from mixstat.estimators.model.report import labels_of, usual_covariance
 from mixstat.exceptions import OptionError
 from mixstat.results import tables
 
@@ -46,8 +46,9 @@ def wald(model: MixtureEstimator, kind: str | None = None, method: str | None = 
 
     Parameters without a standard error stay in the table, with a missing one.
     """
-    covariance = model.covariance(kind)
     fitted = model.fitted_
+    kind = kind or usual_covariance(fitted)
+    covariance = model.covariance(kind)
     table = tables.tidy(labels_of(fitted), fitted.theta, covariance, 0.95)[[*KEYS, *VALUES[:2]]]
     table["std_error"] = np.sqrt(np.where(np.diag(covariance) >= 0, np.diag(covariance), np.nan))
     return Estimates(table, covariance, model.converged_, model.status_, method or kind, _forms(model))

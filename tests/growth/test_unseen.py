@@ -66,6 +66,13 @@ def test_residual_plots_take_the_data_of_the_fit():
     assert len(worm) == len(rows)
 
 
+def test_residual_plots_leave_out_rows_without_a_response():
+    """Where covariates are modelled too, such rows are part of the fit."""
+    model = fitted.joint()
+    points = next(line for line in model.plot_qq(random_state=1).lines if line.get_marker() == "o")
+    assert len(points.get_xydata()) == fitted.table(60)["math"].notna().sum()
+
+
 def test_times_of_occasions_are_told_as_numbers():
     rows = fitted.table(20).assign(wave=lambda t: t.groupby("child").cumcount().astype(float))
     model = ms.GrowthCurve("math ~ linear(wave)", unit="child", residual="occasion", verbose=0).fit(rows)

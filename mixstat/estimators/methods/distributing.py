@@ -131,9 +131,11 @@ class Distributing:
         return residual_plots.worm_plot(self._residuals_of(X, y, random_state, response), ax=ax)
 
     def _residuals_of(self, X: Any, y: Any, random_state: Any, response: str | None) -> np.ndarray:
-        """Quantile residuals of new rows, or of the rows of the fit."""
+        """Quantile residuals of new rows, or of the rows of the fit that have a response."""
         check_is_fitted(self, "fitted_")
-        return self._residuals(restricted(*rows_of(self, X, y)), random_state, response)
+        (table, rows), seen = rows_of(self, X, y), self.fitted_.sample.seen
+        rows = rows if rows is None or seen is None else rows[seen]
+        return self._residuals(restricted(table, rows), random_state, response)
 
     def _residuals(self, table: Any, random_state: Any, response: str | None) -> np.ndarray:
         if is_survival(self.fitted_):

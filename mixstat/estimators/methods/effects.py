@@ -49,7 +49,7 @@ class Effects:
     """
 
     fitted_: "Fitted"
-    covariance: Callable[[str], np.ndarray]
+    _inner_covariance: Callable[[str | None], np.ndarray]
     _new_table: Callable[[Any, Any], Any]
 
     def predictions(
@@ -61,7 +61,7 @@ class Effects:
         transform: str = "identity",
         weight: Any = None,
         level: float = 0.95,
-        covariance: str = "information",
+        covariance: str | None = None,
     ) -> pd.DataFrame:
         """Predictions with standard errors and intervals.
 
@@ -87,7 +87,7 @@ class Effects:
         by: By = True,
         weight: Any = None,
         level: float = 0.95,
-        covariance: str = "information",
+        covariance: str | None = None,
     ) -> pd.DataFrame:
         """Differences or ratios between predictions at two values of a covariate, all else as it is (g-computation).
 
@@ -118,7 +118,7 @@ class Effects:
         by: By = True,
         weight: Any = None,
         level: float = 0.95,
-        covariance: str = "information",
+        covariance: str | None = None,
     ) -> pd.DataFrame:
         """Derivatives of predictions with respect to raw covariates, through gate, experts and formulas at once.
 
@@ -137,10 +137,10 @@ class Effects:
         parts = [part for name in names for part in _marginal(scene, name, elasticity, chosen)]
         return _joined(parts, checked(level), "identity")
 
-    def _scene(self, X: Any, target: str, by: By, weight: Any, covariance: str) -> Scene:
+    def _scene(self, X: Any, target: str, by: By, weight: Any, covariance: str | None) -> Scene:
         check_is_fitted(self, "fitted_")
         table = restricted(*rows_of(self, X, None))
-        known = phi_covariance(self.fitted_, self.covariance(covariance))
+        known = phi_covariance(self.fitted_, self._inner_covariance(covariance))
         return open_scene(self.fitted_, table, target, by, weight, known)
 
 
