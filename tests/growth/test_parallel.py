@@ -385,3 +385,21 @@ def test_recovery():
             scores.append((mine.loc[place, "estimate"] - value) / mine.loc[place, "std_error"])
     assert np.abs(scores).max() < 4
     assert np.mean(np.abs(scores) < 2) > 0.85
+
+
+@pytest.mark.slow
+def test_tests_of_coefficients_of_one_outcome():
+    """Score tests of a place against twice the gain of the refitted model; tests of whole terms."""
+    model, data = alone(), table()
+    one = model.score_test("g1", "slope1[y2]")
+    assert one["df"].item() == 1
+    more = joint().outcomes
+    more[1].set_params(between={"slope1": "~ g1"})
+    gain = 2 * (ms.Joint(more, verbose=0).fit(data).log_likelihood_ - model.log_likelihood_)
+    assert one["statistic"].item() == pytest.approx(gain, rel=0.2, abs=0.1)
+    assert model.score_test("g1", "location")["df"].item() == 5
+    assert model.score_test("g1", "intercept")["df"].item() == 2
+    with pytest.raises(OptionError, match=r"slope1\[y2\]"):
+        model.score_test("g1", "slope1[y1]")
+    tested = model.term_tests()
+    assert set(zip(tested["parameter"], tested["term"], strict=True)) == {("intercept[y1]", "x"), ("slope[y1]", "x")}

@@ -6,6 +6,7 @@ from dataclasses import replace
 from mixstat.estimators.model.plan import GATE, OutcomePlan, Plan
 from mixstat.exceptions import OptionError
 from mixstat.families.growth.form import GrowthForm
+from mixstat.families.growth.parallel import ParallelGrowth
 from mixstat.families.growth.random import COVARIANCE
 
 LOCATION = "location"
@@ -36,7 +37,7 @@ def _in_gate(plan: Plan, term: str) -> Plan:
 
 
 def _in_experts(plan: Plan, term: str, place: str) -> Plan:
-    known = sorted({name for outcome in plan.outcomes for name in (*outcome.parts, *_coefficients(outcome))})
+    known = sorted({name for outcome in plan.outcomes for name in _known(outcome)})
     if place not in (LOCATION, *known):
         raise OptionError(f"to must be one of {', '.join(map(repr, (GATE, LOCATION, *known)))}, got {place!r}")
     if place == COVARIANCE:
@@ -49,7 +50,46 @@ def _in_experts(plan: Plan, term: str, place: str) -> Plan:
     return plan._replace(templates=tuple(tuple(extend(o) for o in template) for template in plan.templates))
 
 
+def _known(outcome: OutcomePlan) -> tuple[str, ...]:
+    """Places of one outcome, of parallel ones by parameter[outcome]."""
+    if outcome.members:
+        return tuple(name for place in _targets(outcome) for name in (place, place.split("[")[0]))
+    return (*outcome.parts, *_coefficients(outcome))
+
+
+def _targets(outcome: OutcomePlan) -> dict[str, str]:
+    """Keys of the formulas of parallel outcomes' coefficients, by parameter[outcome]."""
+    family = outcome.family
+    assert isinstance(family, ParallelGrowth)
+    pairs = zip(family.names, family.members, strict=True)
+    return {f"{c}[{name}]": f"{name}.{c}" for name, member in pairs for c in member.coefficients}
+
+
+def _in_parallel(outcome: OutcomePlan, term: str, place: str) -> OutcomePlan:
+    """A term in coefficients of one or of all outcomes, or in all growth factors."""
+    family = outcome.family
+    assert isinstance(family, ParallelGrowth)
+    if place == LOCATION and any(member.expands for member in family.members):
+        raise OptionError("to='location' is not for parallel outcomes with random knots; name their growth factors")
+    factors = {
+        f"{c}[{name}]" for name, m in zip(family.names, family.members, strict=True) if m.curve for c in m.curve.factors
+    }
+    chosen = [
+        key
+        for name, key in _targets(outcome).items()
+        if place in (name, name.split("[")[0]) or (place == LOCATION and name in factors)
+    ]
+    parts = {n: f"{part} + {term}" if n in chosen else part for n, part in outcome.parts.items()}
+    members = tuple(
+        own._replace(parts={n: parts[f"{name}.{n}"] for n in own.parts})
+        for name, own in zip(family.names, outcome.members, strict=True)
+    )
+    return outcome._replace(parts=parts, members=members)
+
+
 def _in_outcome(outcome: OutcomePlan, term: str, place: str) -> OutcomePlan:
+    if outcome.members:
+        return _in_parallel(outcome, term, place)
     if place == LOCATION and not _coefficients(outcome):
         return outcome._replace(formula=f"{outcome.formula} + {term}")
     if place == LOCATION:

@@ -14,7 +14,8 @@ from mixstat.estimators.model.checks import level as checked
 from mixstat.estimators.model.state import given_or_training
 from mixstat.exceptions import DataError, OptionError
 from mixstat.families.growth.form import VARIANCE
-from mixstat.families.growth.random import COVARIANCE
+from mixstat.families.growth.random import COVARIANCE, SHAPE
+from mixstat.families.growth.residuals_together import RESIDUAL_COVARIANCE
 from mixstat.formula.hypothesis import parse_hypothesis
 from mixstat.inference import hypotheses, natural
 from mixstat.inference.profile import maximum, profile_interval
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from mixstat.results.labels import Label
 
 Hypothesis = str | Sequence[str] | Mapping[str, float] | np.ndarray
+
+
+OF_COVARIANCES = (COVARIANCE, SHAPE, VARIANCE, RESIDUAL_COVARIANCE)
+"""Parameters whose terms are no covariates."""
 
 
 class Testing:
@@ -171,7 +176,7 @@ def _by_term(fitted: "Fitted", labels: list["Label"]) -> dict[tuple[str, str], l
     terms |= {name: columns.terms[place] for place, name in enumerate(columns.by_place)}
     found: dict[tuple[str, str], list[int]] = {}
     for place, label in enumerate(labels):
-        if label.term != "Intercept" and label.parameter not in (COVARIANCE, VARIANCE):
+        if label.term != "Intercept" and label.parameter.split("[")[0] not in OF_COVARIANCES:
             found.setdefault((label.parameter, terms[label.term]), []).append(place)
     return found
 
