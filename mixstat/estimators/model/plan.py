@@ -150,7 +150,7 @@ def fixed_values(fixed: Any) -> dict[str, float]:
         return {}
     if not isinstance(fixed, Mapping) or not all(isinstance(name, str) for name in fixed):
         raise OptionError(f"fixed must be a dictionary such as {{'x': 0.5, 'sigma': 1.0}}, got {fixed!r}")
-    known = {}
+    known: dict[str, float] = {}
     for given, value in fixed.items():
         names = spelled(given)
         name = names[0] if len(names) == 1 else given
