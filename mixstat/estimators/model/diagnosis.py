@@ -6,6 +6,7 @@ far beyond what any sample allows; an exact fit as a density far beyond that of 
 
 import warnings
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +26,8 @@ from mixstat.results.labels import Label
 
 UNBOUNDED_ERROR = 30.0
 """Standard error of a coefficient (standardised covariate, log or logit scale) that no interior maximum has."""
-RUNAWAY = 6.0
-"""Size of a coefficient (of the same) without a standard error that has run away."""
+RUNAWAY, ALIKE = 6.0, 0.9999
+"""Size of a slope (of the same) without a standard error that has run away; correlation of what is one parameter."""
 EXACT, FURTHER = 18.0, 8.0
 """Mean log-density of a response scaled to standard deviation 1 from which it is fitted exactly; by further column."""
 
@@ -123,7 +124,9 @@ def diagnose(
         found.append("the response is fitted exactly, so the likelihood has no bound and scales mean nothing")
     elif observations < assembled.named.ties.size and solution.certificate is None:
         found.append(f"{observations} observations cannot inform {assembled.named.ties.size} parameters")
-    separated, edge = _runaway(assembled, solution)
+    separated, edge, alike = _runaway(assembled, solution)
+    if alike:
+        found.append(f"these data cannot tell {_listed(alike)} apart; fix one of them, or leave it out")
     if separated:
         found.append(
             f"perfect separation: coefficients of {_listed(separated)} grow without bound; drop a covariate, merge "
@@ -165,18 +168,34 @@ def _observed(response: ResponseData, sample: Sample) -> Iterator[tuple[bool, np
     yield family.unbounded, weight, np.where(weight > 0, response.values, 0.0)
 
 
-def _runaway(assembled: Assembled, solution: Solution) -> tuple[list[Label], list[Label]]:
-    """Labels of (slopes and locations, other parameters) whose standard error is beyond reason."""
-    if solution.information is None:
-        return [], []
+class _Runaway(NamedTuple):
+    """Labels of slopes and locations, and of other parameters, whose standard error is beyond reason; of those whose
+    estimates are one line."""
+
+    location: list[Label]
+    other: list[Label]
+    alike: list[Label]
+
+
+def _runaway(assembled: Assembled, solution: Solution) -> _Runaway:
+    if solution.information is None or not len(solution.information):
+        return _Runaway([], [], [])
     labels = [assembled.named.labels[position] for position in assembled.named.ties.representative]
     covariance, _ = invert(solution.information)
-    error = np.sqrt(np.diag(covariance).clip(min=0.0)) if len(covariance) else np.zeros(0)
-    wild, gone = error > UNBOUNDED_ERROR, np.isnan(error) & (np.abs(solution.theta) > RUNAWAY)
+    error = np.sqrt(np.diag(covariance).clip(min=0.0))
+    wild = error > UNBOUNDED_ERROR
+    with np.errstate(invalid="ignore", divide="ignore"):
+        line = (np.abs(covariance / np.outer(error, error)) > ALIKE) & wild[:, None] & wild[None]
+    alike = wild & (line.sum(axis=1) > 1)
+    slope = np.array([label.term != "Intercept" for label in labels])
+    gone = slope & np.isnan(error) & (np.abs(solution.theta) > RUNAWAY)
+
+    def chosen(which: np.ndarray, names: set[tuple[str, str]]) -> list[Label]:
+        return [label for label, bad in zip(labels, which, strict=True) if bad and _is_one_of(label, names)]
+
     location, other = _unitless(assembled)
-    return [label for label, bad in zip(labels, wild | gone, strict=True) if bad and _is_one_of(label, location)], [
-        label for label, bad in zip(labels, wild, strict=True) if bad and _is_one_of(label, other)
-    ]
+    left = wild & ~alike
+    return _Runaway(chosen(left | gone, location), chosen(left, other), chosen(alike, location | other))
 
 
 def _is_one_of(label: Label, parameters: set[tuple[str, str]]) -> bool:

@@ -66,8 +66,11 @@ class APGW(Survival):
         known = dict(zip((parameter.name for parameter in self.parameters), eta, strict=True))
         if known.get("gamma", 0.0) > STEEP:
             return "gamma runs to infinity (all events at one time); give another baseline, or fix one of the scales"
-        if known.get("kappa1", 0.0) < -STEEP or abs(known.get("lambda", 0.0)) > 4 * STEEP:
+        both = {"phi", "lambda"} <= known.keys()
+        if both and (known.get("kappa1", 0.0) < -STEEP or abs(known["lambda"]) > 4 * STEEP):
             return "lambda and kappa run to their bounds together; fix one of the scales (leave other_scale out)"
+        if known.get("kappa1", 0.0) < -STEEP:
+            return "kappa runs to -1, as few events cannot tell its value; give a baseline"
         return ""
 
     @property

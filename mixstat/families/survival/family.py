@@ -73,8 +73,13 @@ class Survival(Law):
 
     def uninformed(self, data: np.ndarray) -> str:
         at = self.read(data)
-        seen = (at.event > 0).any() or (at.between is not None and (at.between > 0).any())
-        return "" if seen else f"has no event in {data.shape[-1]} rows, so that nothing is known of when it comes"
+        between = np.zeros_like(at.event) if at.between is None else at.between
+        if not ((at.event > 0) | (between > 0)).any():
+            return f"has no event in {data.shape[-1]} rows, so that nothing is known of when it comes"
+        before = (between == 0) if at.after is None else (between == 0) | (at.after > 0)
+        if not (before & (at.time > 0)).any():
+            return "has no row in which the event had not come at some time, so that nothing is known of when it comes"
+        return ""
 
     def read(self, data: Array) -> Row:
         """The rows of `data` by name."""
