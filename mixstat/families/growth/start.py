@@ -88,7 +88,7 @@ def _orthonormal(columns: np.ndarray, seen: np.ndarray, pairs: Sequence[tuple[in
         padded = np.concatenate([design[:, own] / scale, np.sqrt(TINY) * np.eye(len(own))])
         upper = np.linalg.qr(padded, mode="r")
         flat = np.abs(np.diag(upper)) < LEAST**2
-        upper[flat, flat] = 1.0
+        _, upper = np.linalg.qr(padded)
         turn[np.ix_(own, own)] = np.linalg.inv(upper).T / scale
     return turn
 
