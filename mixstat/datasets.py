@@ -40,6 +40,15 @@ def load_achievement() -> pd.DataFrame:
     return _read("achievement.csv")
 
 
+def load_melanoma() -> pd.DataFrame:
+    """A simulated trial of 360 melanoma patients, some cured: patient, treatment, stage, age, sex, years, relapse.
+
+    `years` to relapse (1) or to the end of observation (0), up to 11; who is cured is not shown. The parameters are in
+    `melanoma.json` beside the table.
+    """
+    return _read("melanoma.csv")
+
+
 AGGREGATES = ("CAA", "LCN", "OED", "OSS", "PSS")
 """Codes of rows of the fertility data that are groups of countries."""
 

@@ -43,7 +43,7 @@ def test_fertility_is_the_table_of_statsmodels():
     )
 
 
-@pytest.mark.parametrize("name", ["wages", "visits", "achievement"])
+@pytest.mark.parametrize("name", ["wages", "visits", "achievement", "melanoma"])
 def test_scripts_make_the_tables(name, tmp_path):
     script = tmp_path / f"make_{name}.py"
     script.write_text((DATA / f"make_{name}.py").read_text(encoding="utf-8"), encoding="utf-8")
