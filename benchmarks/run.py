@@ -11,7 +11,18 @@ from pathlib import Path
 
 from timing import HERE, Row, has_r, scratch, single_thread, table
 
-SCRIPTS = ("gaussian", "starts", "multivariate", "cold", "large", "known", "latent_class", "inference", "growth", "survival")
+SCRIPTS = (
+    "gaussian",
+    "starts",
+    "multivariate",
+    "cold",
+    "large",
+    "known",
+    "latent_class",
+    "inference",
+    "growth",
+    "survival",
+)
 SMALL = {
     "gaussian": ["--n", "3000"],
     "starts": ["--n", "600"],

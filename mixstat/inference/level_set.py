@@ -28,16 +28,22 @@ class Extremes(NamedTuple):
 
 
 @double
-def extremes(problem: Problem, at: Evaluation, function: Function, z: float) -> Extremes:
-    """Of `function` over the level set around the maximum `at`; z is a normal quantile."""
-    return Extremes(*(_end(problem, at, function, sign, z) for sign in (-1.0, 1.0)))
+def extremes(
+    problem: Problem, at: Evaluation, function: Function, z: float, gradient: np.ndarray | None = None
+) -> Extremes:
+    """Of `function` over the level set around the maximum `at`; z is a normal quantile.
+
+    Searches begin along `gradient`, that of the function by default (which may have none at the maximum).
+    """
+    along = function(at.theta)[1] if gradient is None else gradient
+    return Extremes(*(_end(problem, at, function, sign, z, along) for sign in (-1.0, 1.0)))
 
 
-def _end(problem: Problem, at: Evaluation, function: Function, sign: float, z: float) -> float:
+def _end(problem: Problem, at: Evaluation, function: Function, sign: float, z: float, along: np.ndarray) -> float:
     covariance = np.nan_to_num(invert(at.information)[0])
     root = np.linalg.cholesky(covariance + 1e-12 * np.diag(np.diag(covariance)))
     floor = at.objective - 0.5 * z * z
-    direction = root.T @ function(at.theta)[1]
+    direction = root.T @ along
     start = sign * z * direction / max(float(np.linalg.norm(direction)), 1e-300)
 
     def goal(u: np.ndarray) -> tuple[float, np.ndarray]:

@@ -1,5 +1,6 @@
 """Cure: profile-likelihood intervals against root finding on brute-force likelihoods, and what is said of a plateau."""
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -15,34 +16,43 @@ DROP = stats.chi2.ppf(0.95, 1) / 2
 
 
 @cache
-def sample(plateau: bool = True) -> pd.DataFrame:
-    rng = np.random.default_rng(3)
+def sample(kappa: float = -0.5, seed: int = 3) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
     x = rng.integers(0, 2, 400)
-    latest = 25.0 if plateau else 1.2
-    return bf.simulate(rng, Law(1.0, np.exp(-0.2 + 0.5 * x), 1.6, -0.5), latest, x=x)
+    return bf.simulate(rng, Law(1.0, np.exp(-0.2 + 0.5 * x), 1.6, kappa), 25.0 if kappa < 0 else 4.0, x=x)
 
 
 @cache
-def model(plateau: bool = True) -> ms.SurvivalRegression:
+def model(kappa: float = -0.5, seed: int = 3) -> ms.SurvivalRegression:
     options = {"scale": "ph", "time_scale": 1.0, "verbose": 0}
-    return ms.SurvivalRegression("Surv(time, event) ~ x", **options).fit(sample(plateau))
+    return ms.SurvivalRegression("Surv(time, event) ~ x", **options).fit(sample(kappa, seed))
 
 
-def log_likelihood(theta: np.ndarray) -> float:
+def log_likelihood(theta: np.ndarray, table: pd.DataFrame) -> float:
     """Of (log lambda, slope, log gamma, log(kappa + 1)); -inf outside."""
-    x = sample()["x"].to_numpy()
+    x = table["x"].to_numpy()
     law = Law(1.0, np.exp(theta[0] + theta[1] * x), np.exp(theta[2]), float(np.expm1(theta[3])))
     with np.errstate(all="ignore"):
-        event = sample()["event"].to_numpy()
-        total = law.total(sample()["time"].to_numpy())
-        value = np.where(event == 1, law.log_hazard(sample()["time"].to_numpy()), 0.0) - total
+        time, event = table["time"].to_numpy(), table["event"].to_numpy()
+        value = np.where(event == 1, law.log_hazard(time), 0.0) - law.total(time)
     return float(value.sum()) if np.isfinite(value).all() else -np.inf
 
 
-def profile(constraint, inner: np.ndarray) -> float:
+def of_cure(target: float) -> Callable[[np.ndarray], np.ndarray]:
+    """log lambda from the others, held where log(-log cure) = log lambda - log(1 / (kappa + 1) - 1) is `target`."""
+
+    def held(free: np.ndarray) -> np.ndarray:
+        slope, log_gamma, nu = free
+        kappa = np.expm1(nu)
+        return np.array([target + np.log(-kappa / (kappa + 1)) if kappa < 0 else np.nan, slope, log_gamma, nu])
+
+    return held
+
+
+def profile(constraint, inner: np.ndarray, table: pd.DataFrame | None = None) -> float:
     """The greatest log-likelihood where `constraint` maps three free numbers to all four."""
     found = optimize.minimize(
-        lambda free: -log_likelihood(constraint(free)),
+        lambda free: -log_likelihood(constraint(free), sample() if table is None else table),
         inner,
         method="Nelder-Mead",
         options={"xatol": 1e-9, "fatol": 1e-10, "maxiter": 20000, "maxfev": 20000},
@@ -65,19 +75,11 @@ def test_intervals_of_kappa_end_where_the_likelihood_has_dropped(table):
 
 
 def test_intervals_of_the_cure_fraction_end_there_too(table):
-    """log(-log cure) = log lambda - log(1/(kappa + 1) - 1) ... held at the ends of the interval."""
     at = model().tidy()["estimate"].to_numpy()
     row = table.loc["cure_fraction"]
     assert row["conf_low"] < row["estimate"] < row["conf_high"]
     for end in ("conf_low", "conf_high"):
-        target = np.log(-np.log(row[end]))
-
-        def held(free: np.ndarray, target: float = target) -> np.ndarray:
-            slope, log_gamma, nu = free
-            kappa = np.expm1(nu)
-            return np.array([target + np.log(-kappa / (kappa + 1)) if kappa < 0 else np.nan, slope, log_gamma, nu])
-
-        value = profile(held, at[1:])
+        value = profile(of_cure(np.log(-np.log(row[end]))), at[1:])
         assert model().log_likelihood_ - value == pytest.approx(DROP, abs=2e-3)
 
 
@@ -90,12 +92,25 @@ def test_no_cure_is_twice_the_loss_at_kappa_0(table):
 
 
 def test_a_plateau_that_was_not_seen_is_no_cure():
-    """With a follow-up that ends early the lower end is 0, and the summary does not headline a share."""
-    early = model(False)
+    """Where everybody has the event in the end an estimate below kappa = 0 has a lower end of 0."""
+    early = model(0.0, 2)
     found = early.cure_profile(pd.DataFrame({"x": [0.0]})).set_index("quantity")
+    assert found.loc["log(kappa + 1)", "estimate"] < 0 < found.loc["log(kappa + 1)", "conf_high"]
+    assert found.loc["cure_fraction", "estimate"] > 0
     assert found.loc["cure_fraction", "conf_low"] == 0
-    assert found["no_cure"].iloc[0] < 2 * DROP
-    assert not early.suggested_baseline().startswith("cure")
+    assert 0 < found["no_cure"].iloc[0] < 2 * DROP
+    assert "log-logistic" in early.suggested_baseline()
+
+
+def test_no_estimated_cure_has_an_upper_end():
+    """kappa is estimated above 0, and a share that is not 0 fits nearly as well."""
+    certain = model(0.0, 7)
+    row = certain.cure_profile(pd.DataFrame({"x": [0.0]})).set_index("quantity").loc["cure_fraction"]
+    assert row["estimate"] == row["conf_low"] == 0
+    at = certain.tidy()["estimate"].to_numpy()
+    assert at[3] > 0
+    value = profile(of_cure(np.log(-np.log(row["conf_high"]))), np.array([*at[1:3], -0.2]), sample(0.0, 7))
+    assert certain.log_likelihood_ - value == pytest.approx(DROP, abs=2e-3)
 
 
 def test_one_profile_and_one_kappa():

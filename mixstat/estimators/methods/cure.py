@@ -47,15 +47,16 @@ def cure_intervals(model: Any, X: Any, level: float) -> pd.DataFrame:
 
     nu = float(theta[place])
     lost = _without(model, at, place) if nu < 0 else 0.0
-    interval = profile_interval(model._problem, at, np.eye(len(theta))[place], z)
+    shape = np.eye(len(theta))[place]
+    interval = profile_interval(model._problem, at, shape, z)
     rows = [("log(kappa + 1)", nu, nu + interval.low, nu + interval.high)]
-    if nu < 0:
-        ends = extremes(model._problem, at, log_total, z)
+    estimate = float(np.exp(-np.exp(log_total(theta)[0]))) if nu < 0 else 0.0
+    low = high = 0.0
+    if nu + interval.low < 0:
+        ends = extremes(model._problem, at, log_total, z, None if nu < 0 else shape)
         high = float(np.exp(-np.exp(ends.low)))
         low = 0.0 if lost < z * z else float(np.exp(-np.exp(ends.high)))
-        rows.insert(0, ("cure_fraction", float(np.exp(-np.exp(log_total(theta)[0]))), low, high))
-    else:
-        rows.insert(0, ("cure_fraction", 0.0, 0.0, np.nan))
+    rows.insert(0, ("cure_fraction", estimate, low, high))
     return pd.DataFrame(rows, columns=["quantity", "estimate", "conf_low", "conf_high"]).assign(no_cure=lost)
 
 

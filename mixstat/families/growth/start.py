@@ -86,9 +86,7 @@ def _orthonormal(columns: np.ndarray, seen: np.ndarray, pairs: Sequence[tuple[in
         own = [j for j in range(size) if pairs is None or group[j] == first]
         scale = np.maximum(np.sqrt((design[:, own] ** 2).sum(axis=0)), TINY)
         padded = np.concatenate([design[:, own] / scale, np.sqrt(TINY) * np.eye(len(own))])
-        upper = np.linalg.qr(padded, mode="r")
-        flat = np.abs(np.diag(upper)) < LEAST**2
-        _, upper = np.linalg.qr(padded)
+        upper = np.linalg.qr(padded)[1]
         turn[np.ix_(own, own)] = np.linalg.inv(upper).T / scale
     return turn
 

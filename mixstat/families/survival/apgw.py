@@ -144,7 +144,7 @@ class APGW(Survival):
         return [self._start(data, weight, float(nu)) for nu in shapes]
 
     def _start(self, data: np.ndarray, weight: np.ndarray, nu: float) -> np.ndarray:
-        """gamma from the spread of log t, a scale so that H adds up to the number of events, the other by the median."""
+        """gamma from the spread of log t, a scale whose H adds up to the number of events, the other by the median."""
         at = self.read(data)
         seen = at.event > 0 if at.between is None else (at.event > 0) | (at.between > 0)
         weight = usable(at.log_time, weight)
