@@ -115,7 +115,7 @@ _MODULES = {
     "mixstat.studies": ("Study",),
 }
 """Where the public names are, those of `__all__`."""
-_PARTS = ("families", "exceptions", "formula", "studies")
+_PARTS = ("families", "exceptions", "formula", "policies", "studies")
 """Packages that are reached as attributes, too."""
 
 if not TYPE_CHECKING:  # tools that do not run the package see its names above

@@ -92,11 +92,16 @@ def posterior_of(mixture: Mixture, gate: Array, experts: list[Array], block: Des
     reached = log_expert if block.atom is None else log_expert + block.atom
     log_expert = jnp.concatenate([reached, block.extra]) if mixture.extras else reached
     joint = log_gate + log_expert + block.prior
-    top = jax.lax.stop_gradient(jnp.max(joint, axis=0))
+    return Posterior(log_gate, log_expert, *by_bayes(joint))
+
+
+def by_bayes(joint: Array, axis: int = 0) -> tuple[Array, Array]:
+    """log sum_k exp(joint_k), without the axis of the classes, and each class's share of it."""
+    top = jax.lax.stop_gradient(jnp.max(joint, axis=axis, keepdims=True))
     top = jnp.where(jnp.isfinite(top), top, 0.0)
     share = jnp.exp(joint - top)
-    total = jnp.sum(share, axis=0)
-    return Posterior(log_gate, log_expert, top + jnp.log(total), share / total)
+    total = jnp.sum(share, axis=axis, keepdims=True)
+    return jnp.squeeze(top + jnp.log(total), axis=axis), share / total
 
 
 def weigh(weight: Array, value: Array) -> Array:
