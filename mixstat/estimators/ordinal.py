@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from mixstat.core.family import Family
 from mixstat.estimators.base import MixtureEstimator
+from mixstat.estimators.methods.ordinal_methods import OrdinalMethods
 from mixstat.estimators.model.checks import boolean, choice, column_name, integer, number, verbosity
 from mixstat.estimators.model.plan import OutcomePlan, Plan, fixed_values, shared_names, split_gates
 from mixstat.exceptions import FormulaError, OptionError
@@ -14,7 +15,7 @@ from mixstat.fit.options import Options
 SLOPES = ("parallel", "separate", "shrunken", "common_and_separate")
 
 
-class OrdinalRegression(MixtureEstimator):
+class OrdinalRegression(OrdinalMethods, MixtureEstimator):
     """Regression of ordered categories by maximum likelihood; as an argument of `MixtureOfExperts`, an expert's form.
 
     P(y <= k | x) = F(cut_k - x'b_k), k = 1, ..., K - 1: a positive slope makes high categories likelier, as in MASS
