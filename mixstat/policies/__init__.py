@@ -2,15 +2,20 @@
 
 from mixstat.policies.entropy import EntropyBounds, entropy_bounds
 from mixstat.policies.head import Draw, MixtureHead
+from mixstat.policies.losses import Aux, actor_loss, gate_frequency_loss, temperature_loss
 from mixstat.policies.networks import MLP, Network
 from mixstat.policies.policy import GaussianMixturePolicy
 
 __all__ = [
     "MLP",
+    "Aux",
     "Draw",
     "EntropyBounds",
     "GaussianMixturePolicy",
     "MixtureHead",
     "Network",
+    "actor_loss",
     "entropy_bounds",
+    "gate_frequency_loss",
+    "temperature_loss",
 ]
