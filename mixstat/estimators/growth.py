@@ -6,11 +6,12 @@ from typing import Any
 from mixstat.core.family import Family
 from mixstat.estimators.base import MixtureEstimator
 from mixstat.estimators.model.checks import boolean, choice, column_name, integer, number, verbosity
-from mixstat.estimators.model.occasions import RANDOM, SCALE, TIME, VARYING, require_blocks
+from mixstat.estimators.model.occasions import RANDOM, SCALE, TIME, VARYING, WAVE, require_blocks
 from mixstat.estimators.model.plan import OutcomePlan, Plan, shared_names, split_gates
 from mixstat.estimators.regression import Regression
 from mixstat.exceptions import FormulaError, OptionError
 from mixstat.families.growth import Growth
+from mixstat.families.growth.change_scores import NAMES as CHANGES
 from mixstat.families.growth.curves import Curve, known_curves, make_curve
 from mixstat.fit.options import Options
 from mixstat.formula.growth import GrowthFormula, random_terms, split_curve, time_formula
@@ -40,7 +41,10 @@ class GrowthCurve(MixtureEstimator):
     formula : str
         `"math ~ bilinear(grade)"`: the response, one curve of time, and covariates measured at every occasion. Curves:
         linear, quadratic, polynomial(t, degree=3), negative_exponential, jenss_bayley, bilinear, trilinear (the knots
-        are parameters), latent_basis (common times), and what `ms.register_curve` made. Without a curve
+        are parameters), latent_basis (common times); latent change scores, `intercept` being the value at the first
+        wave: change_scores (a rate of change in every interval between waves: "slope" in the first one, "rate2",
+        "rate3", ... relative to it), change_quadratic, change_exponential, change_jenss_bayley (the rate of these
+        curves in the middle of the interval); and what `ms.register_curve` made. Without a curve
         (`"y ~ time + x"`, `"y ~ bs(time, df=4)"`) the columns are the growth factors.
     unit : str
         Column of the subject.
@@ -75,6 +79,9 @@ class GrowthCurve(MixtureEstimator):
     shared : str or sequence of str
         What the classes of a mixture have in common: covariates of the formula or of `between`, growth factors,
         "random_covariance", "residual_variance".
+    wave : str, optional
+        Column that numbers the waves of change scores where subjects have times of their own. Rows without a response
+        are kept then: their times bound intervals. Without it waves are the common times.
     time : str, optional
         Column of times of a formula without a curve, for "occasion", "ar1", "brownian", trajectories and plots. By
         default the variable of `random=`, else the only variable of the formula, that is numeric and varies within
@@ -107,6 +114,7 @@ class GrowthCurve(MixtureEstimator):
         covariates: str = "fixed",
         residual: str = "iid",
         shared: str | Sequence[str] = (),
+        wave: str | None = None,
         time: str | None = None,
         penalty: float | Mapping[str, float] = 0.0,
         l1_ratio: float = 0.0,
@@ -126,6 +134,7 @@ class GrowthCurve(MixtureEstimator):
         self.covariates = covariates
         self.residual = residual
         self.shared = shared
+        self.wave = wave
         self.time = time
         self.penalty = penalty
         self.l1_ratio = l1_ratio
@@ -192,7 +201,8 @@ def plan_growth(key: str, model: GrowthCurve, source: str) -> OutcomePlan:
         effects=expands and right != "1",
         softness=_softness(model, curve),
     )
-    main, shared = f"{written.response} ~ {right}", shared_names(model.shared)
+    response = written.response if model.wave is None else f"waves({written.response})"
+    main, shared = f"{response} ~ {right}", shared_names(model.shared)
     share = number("l1_ratio", model.l1_ratio, high=1.0)
     penalty, factors = _penalty(model, curve)
     return OutcomePlan(key, main, parts, family, shared, {}, penalty, share, source, occasions, factors=factors)
@@ -233,6 +243,15 @@ def _occasion_formulas(model: GrowthCurve, written: GrowthFormula, curve: Curve 
     time = written.time or model.time
     if time is not None:
         formulas[TIME] = time_formula(time)
+    if model.wave is not None:
+        if curve is None or curve.name not in CHANGES:
+            raise OptionError("wave= numbers the waves of change scores, as in change_scores(time); leave it out")
+        if model.residual == "occasion":
+            raise OptionError(
+                f"residual='occasion' needs common times, but wave={model.wave!r} says that subjects have their own; "
+                f"use residual='~ C({model.wave})'"
+            )
+        formulas[WAVE] = time_formula(str(column_name("wave", model.wave)))
     if written.rest != "0":
         formulas[VARYING] = f"~ {written.rest}"
     if curve is None and model.random not in NO_RANDOM:
@@ -263,6 +282,8 @@ def _random_factors(model: GrowthCurve, curve: Curve | None) -> tuple[str, ...]:
                 f"random= names {unknown[0]!r}; the growth factors of {curve.name} are {list(curve.factors)}"
             )
         names = tuple(name for name in curve.factors if name in wanted)
+    if model.random_knot and curve.family:
+        raise OptionError(f"random_knot=True has no meaning for the {curve.family} of {curve.name}; leave it out")
     return (*names, *curve.nonlinear) if model.random_knot else names
 
 
@@ -311,14 +332,14 @@ def _between(model: GrowthCurve, curve: Curve | None, expands: bool) -> tuple[st
     if isinstance(model.between, Mapping):
         if expands:
             raise OptionError("between= is one formula where a knot or rate is random, not a mapping")
-        unknown = [name for name in model.between if name not in curve.coefficients]
+        unknown = [name for name in model.between if name not in curve.named]
         if unknown:
-            raise OptionError(f"between= names {unknown[0]!r}; {curve.name} has {', '.join(curve.coefficients)}")
-        own = {name: f"~ {_right(model.between.get(name, '~ 1'))}" for name in curve.coefficients}
+            raise OptionError(f"between= names {unknown[0]!r}; {curve.name} has {', '.join(curve.named)}")
+        own = {name: f"~ {_right(model.between.get(name, '~ 1'))}" for name in curve.named}
         return "1", parts | own
     if expands:
-        return f"0 + {_right(model.between)}", parts | dict.fromkeys(curve.coefficients, "~ 1")
-    return _right(model.between), parts | dict.fromkeys(curve.nonlinear, "~ 1")
+        return f"0 + {_right(model.between)}", parts | dict.fromkeys(curve.named, "~ 1")
+    return _right(model.between), parts | dict.fromkeys(curve.named[len(curve.factors) :], "~ 1")
 
 
 def covariates_of(formulas: Sequence[Any]) -> Regression:

@@ -67,13 +67,14 @@ class ParallelCurves(NamedTuple):
         parts = dict.fromkeys(WHOLE, "~ 1")
         for member, name in zip(members, names, strict=True):
             parts |= {f"{name}.{part}": source for part, source in member.parts.items()}
-        lefts = ", ".join(plan.formula.split("~", 1)[0].strip() for plan in plans)
+        lefts = ", ".join(map(_left, plans))
+        form = "waves" if any(curve.wave is not None for curve in self.curves) else "parallel"
         shown = "; ".join(plan.shown for plan in plans)
         family = _family(names, self.curves, plans, self.options)
         shared = (*shared_names(self.options.shared), *(s for plan, name in pairs for s in _shared(plan, name)))
         _require_whole(shared, family)
         return OutcomePlan(
-            key, f"parallel({lefts}) ~ 1", parts, family, shared, {}, 0.0, 0.0, title=shown, members=members
+            key, f"{form}({lefts}) ~ 1", parts, family, shared, {}, 0.0, 0.0, title=shown, members=members
         )
 
 
@@ -82,6 +83,12 @@ def _without_gate(curve: GrowthCurve) -> str:
     if gate is not None:
         raise FormulaError(f"{curve.formula!r} names a gate after '|'; name it in the first outcome, or by gate=")
     return plain[0]
+
+
+def _left(plan: OutcomePlan) -> str:
+    """The response, which may stand in `waves(...)` already."""
+    left = plan.formula.split("~", 1)[0].strip()
+    return left.removeprefix("waves(")[:-1] if left.startswith("waves(") else left
 
 
 def _member(key: str, plan: OutcomePlan, name: str) -> OutcomePlan:

@@ -12,7 +12,8 @@ from mixstat.formula.grammar import Factor
 
 @dataclass(frozen=True)
 class Left:
-    """The left side: `form` is "column", "cbind", "parallel", "quotient", "ordered" or "Surv"; `parts` are its columns.
+    """The left side: `form` is "column", "cbind", "parallel", "waves", "quotient", "ordered" or "Surv"; `parts` are its
+    columns.
 
     `infinite` names columns in which infinite values are legitimate, `open` those in which missing ones are (bounds of
     intervals). `roles` says what each part is, and `title` how the response is called, where the form needs it.
@@ -38,8 +39,8 @@ class Left:
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """One response. `kind`: "numeric", "vector" (cbind, parallel), "quotient" (successes, trials), "categorical" or
-    "survival".
+    """One response. `kind`: "numeric", "vector" (cbind, parallel, waves), "quotient" (successes, trials), "categorical"
+    or "survival".
 
     `values` is float64, (row,) or (row, m); of a categorical response codes 0, 1, ... into `levels`; of survival times
     (entry, lower, upper, background). NaN is missing. `ordered` tells that the levels have an order (an ordered

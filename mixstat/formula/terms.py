@@ -1,5 +1,6 @@
 """What may stand left of '~': one column, a call of one, cbind(a, b), successes / trials, ordered(y), Surv(t, event);
-parallel(a, b), outcomes of which some may be missing, is what `ms.Joint` makes of several growth curves.
+parallel(a, b), outcomes of which some may be missing, is what `ms.Joint` makes of several growth curves; waves(a, b),
+of which all may be, so that a row keeps its place in time, of those whose waves are numbered.
 
 To add a kind of response: a name in `transforms.RESPONSES`, a case in `parse_left`, a builder in `BUILDERS`.
 """
@@ -60,7 +61,8 @@ def _call(source: str, text: str) -> Left:
     parts = tuple(make_factor(ast.unparse(argument)) for argument in node.args)
     if node.keywords or not 1 <= len(parts) <= (1 if name == "ordered" else MAX_RESPONSES):
         raise error(source, "write cbind(a, b) with up to 100 columns, or ordered(y) with one.")
-    return Left(name, parts)
+    everywhere = tuple(dict.fromkeys(v for part in parts for v in part.variables)) if name == "waves" else ()
+    return Left(name, parts, open=everywhere)
 
 
 def build(left: Left, columns: Mapping[str, Column], n_rows: int, state: State) -> Response:
@@ -153,6 +155,7 @@ BUILDERS: dict[str, Callable[[Left, Mapping[str, Column], int, State], Response]
     "column": _column,
     "cbind": _cbind,
     "parallel": _cbind,
+    "waves": _cbind,
     "quotient": _quotient,
     "ordered": _ordered,
     "Surv": build_survival,

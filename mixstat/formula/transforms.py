@@ -34,7 +34,7 @@ class Function:
     stateful: bool = False
 
 
-RESPONSES = ("cbind", "parallel", "ordered", "Surv")
+RESPONSES = ("cbind", "parallel", "waves", "ordered", "Surv")
 RESERVED = frozenset({"np", "contr", "offset", "Intercept", *RESPONSES})
 CONSTANTS = {"np.pi": np.pi, "np.e": np.e}
 HINTS = {

@@ -1,6 +1,6 @@
 """Over time: the rows of a growth model with their time column set to given times, and averages of such rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,7 +10,7 @@ import pandas as pd
 from mixstat.core.design import Data
 from mixstat.estimators.methods.grids import plain_frame
 from mixstat.estimators.methods.settings import data_of, replaced
-from mixstat.estimators.model.occasions import TIME
+from mixstat.estimators.model.occasions import TIME, WAVE
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.state import training_of
 from mixstat.estimators.model.units import first_rows, number_units
@@ -59,13 +59,18 @@ def require_growth(fitted: "Fitted", what: str) -> None:
 
 def time_column(fitted: "Fitted") -> str:
     """The one column of the data that times are made of."""
-    outcomes = [own for outcome in fitted.plan.outcomes for own in outcome.own]
-    keys = [o.part_key(TIME) for o in outcomes if TIME in o.occasions]
+    keys = _keys(fitted, TIME)
     names = list(dict.fromkeys(name for key in keys for name in fitted.schema.rights[key].variables))
     if len(names) != 1:
         found = f"its times are made of {', '.join(map(repr, names))}" if names else "its formula names no time"
         raise OptionError(f"trajectories need one column of time, but {found}; give GrowthCurve(..., time='column')")
     return names[0]
+
+
+def _keys(fitted: "Fitted", kind: str) -> list[str]:
+    """Keys of the formulas of this kind, `TIME` or `WAVE`, of all outcomes."""
+    outcomes = (own for outcome in fitted.plan.outcomes for own in outcome.own)
+    return [own.part_key(kind) for own in outcomes if kind in own.occasions]
 
 
 def time_label(fitted: "Fitted") -> str:
@@ -137,9 +142,11 @@ def profiles(fitted: "Fitted", table: Any, *, gate: bool = True) -> Profiles:
 
 def _covariates(fitted: "Fitted", opened: Table, gate: bool) -> pd.DataFrame:
     """Raw columns as formulas read them; what does not matter is filled in."""
-    time, columns = time_column(fitted), {}
+    time, waves, columns = time_column(fitted), _keys(fitted, WAVE), {}
     for name in fitted.schema.raw_columns:
-        if name == time or (not gate and name not in opened.names and _only_in_gate(fitted, name)):
+        absent = name not in opened.names
+        waived = _only_in(fitted, name, waves) or (not gate and absent and _only_in(fitted, name, {GATE}))
+        if name == time or waived:
             columns[name] = _neutral(fitted, name, opened.n_rows)
         else:
             values = opened.raw(name)[0]
@@ -147,8 +154,9 @@ def _covariates(fitted: "Fitted", opened: Table, gate: bool) -> pd.DataFrame:
     return pd.DataFrame(columns, index=range(opened.n_rows))
 
 
-def _only_in_gate(fitted: "Fitted", name: str) -> bool:
-    return not any(name in right.variables for key, right in fitted.schema.rights.items() if key != GATE)
+def _only_in(fitted: "Fitted", name: str, keys: Collection[str]) -> bool:
+    """Whether no formula but those with these keys has the column."""
+    return not any(name in right.variables for key, right in fitted.schema.rights.items() if key not in keys)
 
 
 def _neutral(fitted: "Fitted", name: str, rows: int) -> Any:
@@ -184,7 +192,7 @@ def sums_over_time(fitted: "Fitted", frame: pd.DataFrame, times: np.ndarray, wei
 def _distinct(fitted: "Fitted", frame: pd.DataFrame, weight: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
     """A row for all that are equal in what matters, with their weights together."""
     time = time_column(fitted)
-    names = [name for name in frame if name != time and not _only_in_gate(fitted, name)]
+    names = [name for name in frame if name != time and not _only_in(fitted, name, {GATE})]
     if not names:
         return frame.iloc[:1], weight.sum(axis=0, keepdims=True)
     code = frame.groupby(names, sort=False, observed=True).ngroup().to_numpy()

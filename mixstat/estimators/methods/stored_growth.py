@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mixstat.estimators.model.occasions import bound, common_times
+from mixstat.estimators.model.exposures import Clock
+from mixstat.estimators.model.occasions import WAVE, bound, common_times
 from mixstat.estimators.model.plan import OutcomePlan
 from mixstat.estimators.model.repeated import Repeated, joined
 from mixstat.exceptions import DataError
@@ -19,8 +20,13 @@ from mixstat.results.checked import are_numbers, is_increasing
 
 
 def times_of(family: Repeated) -> list:
-    """The times that all subjects have in common."""
-    return _listed(family, lambda member: list(common_times(member)))
+    """The times that all subjects have in common; average times of numbered waves, and the waves."""
+    return _listed(family, _times)
+
+
+def _times(member: Growth) -> list:
+    times, waves = list(common_times(member)), () if member.curve is None else member.curve.waves
+    return [times, list(waves)] if waves else times
 
 
 def constants_of(family: Repeated) -> list:
@@ -50,11 +56,14 @@ def _split(outcome: OutcomePlan, stored: Any) -> list:
 
 
 def _bound(outcome: OutcomePlan, times: list, schema: Schema) -> Growth:
-    if not is_increasing(times):
+    numbered = WAVE in outcome.occasions
+    parts = times if numbered else [times]
+    increasing = all(isinstance(part, list) and is_increasing(part) for part in parts)
+    if not increasing or len(parts) != 1 + numbered or len(parts[0]) != len(parts[-1]):
         raise DataError(f"the times of {outcome.shown!r} are not increasing numbers")
     columns = {key: schema.column_names(outcome.part_key(key)) for key in outcome.occasions}
-    family = bound(outcome, columns, np.array(times, dtype=float))
-    if list(common_times(family)) != times:
+    family = bound(outcome, columns, Clock(*(np.array(part, dtype=float) for part in parts)))
+    if _times(family) != times:
         raise DataError(f"{outcome.shown!r} has no use for common times")
     return family
 

@@ -10,7 +10,7 @@ from mixstat.core.design import Data
 from mixstat.estimators.extras import extra_densities
 from mixstat.estimators.model.assembly import to_data
 from mixstat.estimators.model.joint_covariates import covariate_response
-from mixstat.estimators.model.occasions import Gathered, Grid, gather
+from mixstat.estimators.model.occasions import Gathered, Grid, gather, has_waves
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.repeated import Repeated, encode
 from mixstat.estimators.model.responses import ResponseData, distinct, encode_response
@@ -49,7 +49,7 @@ class NewData(NamedTuple):
 def read(fitted: Fitted, table: Any, *, response: bool, by_unit: bool) -> NewData:
     """Materialise new rows. `by_unit` groups them by the model's unit column; missing values are an error."""
     grouped = fitted.unit_name if by_unit else None
-    materialized = _materialize(fitted, table, response, grouped)
+    materialized = _materialize(fitted, table, response, by_unit or _depends_on_rows(fitted, table))
     rows = len(materialized.kept)
     unit, labels = number_units(materialized.variables[grouped]) if grouped else (None, None)
     units = rows if unit is None else int(unit.max(initial=-1)) + 1
@@ -78,10 +78,15 @@ def read(fitted: Fitted, table: Any, *, response: bool, by_unit: bool) -> NewDat
     return NewData(data, responses, unit, rows, gathered.grid if gathered else None)
 
 
-def _materialize(fitted: Fitted, table: Any, response: bool, grouped: str | None) -> Materialized:
+def _depends_on_rows(fitted: Fitted, table: Any) -> bool:
+    """Whether a row is read by the times of others of its subject, which the table tells."""
+    return has_waves(fitted.plan) and fitted.unit_name in Table(table).names
+
+
+def _materialize(fitted: Fitted, table: Any, response: bool, units: bool) -> Materialized:
     """A repeated response, and all of several ones, may be missing: such rows tell nothing, but keep their place. All
-    else must be there."""
-    variables = [grouped] if grouped else []
+    else must be there. `units`: with the unit column, if the model has one."""
+    variables = [fitted.unit_name] if units and fitted.unit_name else []
     keep = response and (fitted.plan.repeated or fitted.plan.has_several_outcomes)
     return fitted.schema.transform(
         table, response=response, variables=variables, missing="response" if keep else "error"
@@ -93,7 +98,9 @@ def _gather(fitted: Fitted, rows: Materialized, unit: np.ndarray | None, labels:
     if not fitted.plan.repeated:
         return None
     alone = np.arange(len(rows.kept))
-    return gather(fitted.plan, rows, alone if unit is None else unit, alone if labels is None else labels)
+    gathered = gather(fitted.plan, rows, alone if unit is None else unit, alone if labels is None else labels)
+    whose = rows.variables.get(str(fitted.unit_name))
+    return gathered._replace(owner=None if whose is None else number_units(whose)[0])
 
 
 def _responses(fitted: Fitted, rows: Materialized, gathered: Gathered | None) -> dict[str, ResponseData]:

@@ -6,21 +6,25 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixstat.estimators.model.exposures import Clock, clock_of, exposures
 from mixstat.estimators.model.plan import GATE, OutcomePlan, Plan
 from mixstat.estimators.model.responses import ResponseData
 from mixstat.estimators.model.units import first_rows, require_constant
 from mixstat.exceptions import DataError, OptionError
 from mixstat.families.growth import Growth
 from mixstat.families.growth import Occasions as Fields
+from mixstat.families.growth.change_scores import NAMES as CHANGES
 from mixstat.families.growth.curve_checks import require_sound, require_times
 from mixstat.families.growth.curves import make_curve, time_label
 from mixstat.formula import Materialized, Matrix, Response
 
-TIME, VARYING, RANDOM, SCALE = "time", "varying", "random", "scale"
+TIME, WAVE, VARYING, RANDOM, SCALE = "time", "wave", "varying", "random", "scale"
 """Keys of an outcome's formulas at the level of occasions."""
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64)
 MAX_LEVELS = 40
 LATENT_BASIS = "latent_basis"
+EXPOSURE = "exposure"
+"""What columns of exposures are called, with their number."""
 SMOOTHING = "(smoothing)"
 """The column of the smoothing constant, the last one."""
 QUARTER = 0.25
@@ -47,11 +51,15 @@ class Grid(NamedTuple):
 
 
 class Gathered(NamedTuple):
-    """Formulas at the level of subjects, the long table's own, and the grid that leads from one to the other."""
+    """Formulas at the level of subjects, the long table's own, and the grid that leads from one to the other.
+
+    `owner` (row,) is the subject of each row also where rows are read one by one, None where it is not known.
+    """
 
     subjects: Materialized
     rows: Materialized
     grid: Grid
+    owner: np.ndarray | None
 
     def seen(self, plan: Plan) -> np.ndarray:
         """(row,) whether the repeated response was observed."""
@@ -73,7 +81,7 @@ def gather(plan: Plan, rows: Materialized, unit: np.ndarray | None, labels: np.n
     first = first_rows(unit)
     offsets = {k: values[first] for k, values in rows.offsets.items() if k not in own}
     subjects = replace(rows, matrices=matrices, offsets=offsets, responses=None, kept=rows.kept[first])
-    return Gathered(subjects, rows, _grid(unit, times_of(plan, rows)))
+    return Gathered(subjects, rows, _grid(unit, times_of(plan, rows)), unit)
 
 
 def _constant(key: str, matrix: Matrix, unit: np.ndarray, labels: np.ndarray) -> Matrix:
@@ -90,6 +98,11 @@ def times_of(plan: Plan, rows: Materialized) -> np.ndarray:
     return np.arange(len(rows.kept), dtype=float)
 
 
+def has_waves(plan: Plan) -> bool:
+    """Whether a column numbers the waves of an outcome: rows of a subject then depend on one another's times."""
+    return any(WAVE in own.occasions for outcome in plan.outcomes for own in outcome.own)
+
+
 def _grid(unit: np.ndarray, times: np.ndarray) -> Grid:
     order = np.lexsort((times, unit))
     counts = np.bincount(unit)
@@ -104,10 +117,11 @@ def bind(outcome: OutcomePlan, gathered: Gathered, response: Response) -> Growth
     _require_numbers(response)
     rows = gathered.rows
     matrices = {key: rows.matrices[outcome.part_key(key)] for key in outcome.occasions}
-    times = np.unique(_times(outcome, rows))
-    family = bound(outcome, {key: matrix.names for key, matrix in matrices.items()}, times)
+    time, wave = (outcome.occasions.get(key, "").removeprefix("~ 0 + ") for key in (TIME, WAVE))
+    clock = clock_of(_times(outcome, rows), _waves(outcome, rows), (time, wave))
+    family = bound(outcome, {key: matrix.names for key, matrix in matrices.items()}, clock)
     if family.curve is not None:
-        require_sound(family.curve, times)
+        require_sound(family.curve, clock.times)
     if family.smoothing >= 0:
         usual = (QUARTER * _usual_gap(gathered.grid, _times(outcome, rows))) ** 2
         family = replace(family, softness=((*family.softness, usual)[0], usual))
@@ -122,7 +136,7 @@ def _usual_gap(grid: Grid, times: np.ndarray) -> float:
     return float(np.median(gaps)) if len(gaps) else float(np.ptp(times)) / 10.0 or 1.0
 
 
-def bound(outcome: OutcomePlan, columns: Mapping[str, Sequence[str]], times: np.ndarray) -> Growth:
+def bound(outcome: OutcomePlan, columns: Mapping[str, Sequence[str]], clock: Clock) -> Growth:
     """The family with these columns by formula key, and with the distinct times if it needs common ones."""
     family = outcome.family
     assert isinstance(family, Growth)
@@ -136,13 +150,20 @@ def bound(outcome: OutcomePlan, columns: Mapping[str, Sequence[str]], times: np.
         family = replace(family, random=places[RANDOM])
         require_blocks(family.blocks or (), tuple(columns.get(RANDOM, ())))
     if family.residual == "occasion":
-        levels = _levels(times, "residual='occasion'", "residual='~ C(wave)'")
+        levels = _levels(clock.times, "residual='occasion'", "residual='~ C(wave)'")
         first = len(names)
         names.update({time_label(level): first + i for i, level in enumerate(levels)})
         family = replace(family, levels=levels, scale_columns=tuple(range(first, len(names))))
     if family.curve is not None and family.curve.name == LATENT_BASIS:
-        levels = _levels(times, "latent_basis(...)", "a spline such as bs(time, df=4)")
+        levels = _levels(clock.times, "latent_basis(...)", "a spline such as bs(time, df=4)")
         family = replace(family, curve=make_curve(LATENT_BASIS, times=levels))
+    if family.curve is not None and family.curve.name in CHANGES:
+        instead, waves = "wave=, a column that numbers the waves", () if clock.waves is None else clock.waves.tolist()
+        levels = _levels(clock.times, f"{family.curve.name}(...)", "fewer waves" if waves else instead)
+        curve = make_curve(family.curve.name, times=levels, waves=waves)
+        first = len(names)
+        names.update({f"({EXPOSURE} {number + 1})": first + number for number in range(curve.exposures)})
+        family = replace(family, curve=curve)
     if family.curve is not None and family.curve.smoothed:
         family = replace(family, smoothing=names.setdefault(SMOOTHING, len(names)))
     return replace(family, columns=tuple(names))
@@ -160,7 +181,7 @@ def require_blocks(groups: Sequence[Sequence[str]], random: tuple[str, ...]) -> 
 def common_times(family: Growth) -> tuple[float, ...]:
     """The distinct times that a bound family needs, if any."""
     curve = family.curve
-    return curve.times if curve is not None and curve.name == LATENT_BASIS else family.levels
+    return curve.times if curve is not None and curve.name in (LATENT_BASIS, *CHANGES) else family.levels
 
 
 def _require_numbers(response: Response) -> None:
@@ -189,6 +210,17 @@ def _times(outcome: OutcomePlan, rows: Materialized) -> np.ndarray:
             f"the times {shown!r} of {outcome.shown!r} are categories ({', '.join(matrix.names[:3])}, ...); a growth "
             "curve needs numbers: convert them, for example with pandas.to_numeric"
         )
+    return matrix.values[:, 0]
+
+
+def _waves(outcome: OutcomePlan, rows: Materialized) -> np.ndarray | None:
+    """(row,) numbers of the waves, where a column has them."""
+    if WAVE not in outcome.occasions:
+        return None
+    matrix = rows.matrices[outcome.part_key(WAVE)]
+    if matrix.values.shape[1] != 1:
+        shown = outcome.occasions[WAVE].removeprefix("~ 0 + ")
+        raise DataError(f"wave={shown!r} holds categories, expected the numbers of the waves")
     return matrix.values[:, 0]
 
 
@@ -222,8 +254,11 @@ def encode(outcome: OutcomePlan, family: Growth, gathered: Gathered, response: R
     _require_positive(family, times[seen], rows.kept[seen])
     if family.curve is not None:
         require_times(family.curve, times)
-    names = family.columns[: family.smoothing] if family.smoothing >= 0 else family.columns
+    names = family.columns[: family.turned + len(family.levels)]
     columns = np.array([_column(outcome, family, rows, name, times) for name in names]).reshape(-1, count)
+    if family.curve is not None and family.curve.exposures:
+        spent = exposures(family.curve, times, _waves(outcome, rows), gathered.owner, rows.kept)
+        columns = np.concatenate([columns, spent])
     fields = Fields(
         grid.spread(np.where(seen, values, 0.0)),
         grid.spread(seen.astype(float)),

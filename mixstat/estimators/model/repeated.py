@@ -48,6 +48,6 @@ def encode(outcome: OutcomePlan, family: Repeated, gathered: Gathered, response:
 
 def split(response: Response, outcome: OutcomePlan) -> list[Response]:
     """The response of every outcome."""
-    if not outcome.members:
+    if response.values.ndim == 1:
         return [response]
     return [Response("numeric", (name,), response.values[:, o]) for o, name in enumerate(response.names)]

@@ -67,8 +67,8 @@ def require_candidates(curve: Curve, times: np.ndarray) -> np.ndarray:
 
 
 def require_times(curve: Curve, times: np.ndarray) -> None:
-    """An error where a curve made of common times is asked for its value beyond them."""
-    if not curve.times:
+    """An error where a curve made of common times alone is asked for its value beyond them."""
+    if not curve.family or curve.waves:
         return
     beyond = (times < curve.times[0]) | (times > curve.times[-1])
     if beyond.any():

@@ -21,9 +21,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixstat.exceptions import OptionError
+from mixstat.families.growth import change_scores
 
 Array = Any
 Function = Callable[..., Array]
+Candidates = change_scores.Candidates
 
 
 @dataclass(frozen=True)
@@ -34,23 +36,33 @@ class Curve:
     gives rough values of the nonlinear coefficients to start from, (candidate, nonlinear), given all observed times.
     `broken`: the curve is not smooth in its nonlinear coefficients (knots of lines). `smoothed`: it is a broken line
     made smooth, whose function takes a smoothing constant after the coefficients, (occasion, subject). `times`: the
-    common times that the curve is made of, if any. `own`: a user wrote it, so that it is checked where it meets data.
+    common times that the curve is made of, if any, or the average ones of `waves`. `own`: a user wrote it, so that it
+    is checked where it meets data. `family`: what nonlinear coefficients are called together that only the data number.
+    `exposures`: how many columns its function takes after the coefficients (see `change_scores`).
     """
 
     name: str
     function: Function = field(repr=False)
     factors: tuple[str, ...]
     nonlinear: tuple[str, ...] = ()
-    candidates: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False, compare=False)
+    candidates: Candidates | None = field(default=None, repr=False, compare=False)
     broken: bool = False
     times: tuple[float, ...] = ()
     own: bool = False
     smoothed: bool = False
+    family: str = ""
+    waves: tuple[float, ...] = ()
+    exposures: int = 0
 
     @property
     def coefficients(self) -> tuple[str, ...]:
         """Names: growth factors, then nonlinear coefficients."""
         return self.factors + self.nonlinear
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What formulas may act on before the data are read."""
+        return self.factors + ((self.family,) if self.family else self.nonlinear)
 
     def mean(self, t: Array, coefficients: Sequence[Array], constants: Sequence[Array] = ()) -> Array:
         """(occasion, subject); `constants` are what a smoothed curve takes beside its coefficients."""
@@ -185,26 +197,56 @@ CURVES = {
 """Curves of a fixed form."""
 SMOOTH: dict[str, Function] = {"bilinear": _smooth_bilinear, "trilinear": _smooth_trilinear}
 """Of broken lines: what they become where their knots are random."""
-MADE = ("polynomial", "latent_basis")
+RATES: dict[str, Candidates] = {"change_exponential": _rates, "change_jenss_bayley": _falling_rates}
+"""Of change scores: rates to start from."""
+MADE = ("polynomial", "latent_basis", *change_scores.NAMES)
 """Curves that `make_curve` makes."""
 RESERVED = ("mean", "gate", "effects", "random_covariance", "random_shape", "residual_variance", "residual_sd")
 """Parameters of growth models that no coefficient can be called."""
 
 
-def make_curve(name: str, *, random: bool = False, degree: int = 2, times: Sequence[float] = ()) -> Curve:
+def make_curve(
+    name: str,
+    *,
+    random: bool = False,
+    degree: int = 2,
+    times: Sequence[float] = (),
+    waves: Sequence[float] = (),
+) -> Curve:
     """The curve of this name. `random`: its nonlinear coefficients are random, so that it must be smooth in them.
 
-    polynomial takes its `degree`; latent_basis the `times` between which it is linear.
+    polynomial takes its `degree`; latent_basis the `times` between which it is linear; change scores those of the
+    waves, which are numbered where subjects have times of their own.
     """
+    if name in change_scores.NAMES:
+        return _changing(name, tuple(map(float, times)), tuple(map(float, waves)))
     if name == "polynomial":
         return Curve(name, _Polynomial(degree), ("intercept", "slope", *(f"power{p}" for p in range(2, degree + 1))))
     if name == "latent_basis":
         basis = _LatentBasis(tuple(float(t) for t in times))
         inner = tuple(f"basis[{time_label(t)}]" for t in basis.times[1:-1])
         candidates = basis.candidates if inner else None
-        return Curve(name, basis, ("intercept", "change"), inner, candidates, times=basis.times)
+        return Curve(name, basis, ("intercept", "change"), inner, candidates, times=basis.times, family="basis")
     curve = CURVES[name]
     return replace(curve, function=SMOOTH[name], broken=False, smoothed=True) if random and curve.broken else curve
+
+
+def _changing(name: str, times: tuple[float, ...], waves: tuple[float, ...]) -> Curve:
+    """A curve of change scores between these times."""
+    intervals = max(len(times) - 1, 0)
+    made = change_scores.changes(name, intervals)
+    rates = change_scores.rate_candidates(intervals) if name == change_scores.NONPARAMETRIC else RATES.get(name)
+    return Curve(
+        name,
+        made.function,
+        made.factors,
+        made.nonlinear,
+        rates if made.nonlinear else None,
+        times=times,
+        family="rates" if name == change_scores.NONPARAMETRIC else "",
+        waves=waves,
+        exposures=change_scores.count_of_exposures(name, intervals),
+    )
 
 
 def time_label(time: float) -> str:
@@ -224,7 +266,7 @@ def register_curve(
     factors: Sequence[str],
     *,
     nonlinear: Sequence[str] = (),
-    candidates: Callable[[np.ndarray], np.ndarray] | None = None,
+    candidates: Candidates | None = None,
 ) -> None:
     """Make `name(time)` a growth curve, in the place of an earlier one of this name that was not the package's own.
 

@@ -40,10 +40,7 @@ class Growth(GrowthForm):
         return fields.reshape(-1, fields.shape[-1])
 
     def entered(self, data: np.ndarray) -> np.ndarray:
-        if not self.constants:
-            return data
-        at = self.coordinates.inside(self.read(data))
-        return self.write(at if self.smoothing < 0 else self.smoothed(at, np.array(at.columns[self.smoothing])))
+        return self.write(self.inside(self.read(data))) if self.constants else data
 
     def centrings(self, data: np.ndarray, weight: np.ndarray, use: Use) -> list[MixedModel]:
         found = choices(self, self.read(data), weight, use)

@@ -11,13 +11,13 @@ from mixstat.families.growth.curves import Curve
 from mixstat.families.growth.mixed import MixedModel, Roles
 from mixstat.families.growth.random import Groups
 from mixstat.families.growth.residuals import RESIDUALS, Residual
-from mixstat.families.growth.smoothing import SmoothedCurve
+from mixstat.families.growth.smoothing import CurvePart
 
 VARIANCE = "residual_variance"
 
 
 @dataclass(frozen=True)
-class GrowthForm(SmoothedCurve, MixedModel):
+class GrowthForm(CurvePart, MixedModel):
     """What a growth model is made of.
 
     curve     the curve, or None where covariates alone make the mean
@@ -51,10 +51,6 @@ class GrowthForm(SmoothedCurve, MixedModel):
     constants: tuple[float, ...] = field(default=(), compare=False)
 
     @property
-    def coefficients(self) -> tuple[str, ...]:
-        return () if self.curve is None else self.curve.coefficients
-
-    @property
     def random_names(self) -> tuple[str, ...]:
         """What random coefficients are called."""
         return tuple(name if isinstance(name, str) else self.columns[name] for name in self.random)
@@ -74,10 +70,14 @@ class GrowthForm(SmoothedCurve, MixedModel):
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        curve = [Parameter(name, location=True) for name in self.coefficients]
+        curve = [Parameter(name, location=True, key=self._key(name)) for name in self.coefficients]
         moved = [Parameter(name, location=True, key="effects") for name in self.coefficients if self.has_effects]
         fixed = [Parameter("mean", key="kappa", term=self.columns[c]) for c in self.fixed]
         return (*curve, *moved, *fixed, *self.random_parameters, *self.residual_parameters)
+
+    def _key(self, name: str) -> str:
+        """Where the formula of a coefficient stands: that of all which are known once the data are, or its own."""
+        return self.curve.family or name if self.curve is not None and name in self.curve.nonlinear else name
 
     @property
     def residual_parameters(self) -> list[Parameter]:
@@ -89,17 +89,6 @@ class GrowthForm(SmoothedCurve, MixedModel):
         else:
             scale = [Parameter(VARIANCE, "log")]
         return [*scale, *(Parameter(name, "log") for name in self.structure.parameters)]
-
-    @property
-    def order_by(self) -> int:
-        """The first knot or rate, else the first coefficient."""
-        return 0 if self.curve is None or not self.curve.nonlinear else len(self.curve.factors)
-
-    @property
-    def kinks(self) -> tuple[int, ...]:
-        if self.curve is None or not self.curve.broken:
-            return ()
-        return tuple(range(len(self.curve.factors), len(self.coefficients)))
 
     @property
     def natural(self) -> tuple[Natural, ...]:

@@ -47,6 +47,26 @@ def _jenss_bayley(values: np.ndarray, centre: float, scale: float) -> np.ndarray
     return np.array([intercept, slope, distance * np.exp(-rate * centre), rate])
 
 
+def _rates(values: np.ndarray, centre: float, scale: float) -> np.ndarray:
+    """Of change scores, the first rate; the others are relative to it."""
+    return np.concatenate([values[:1], values[1:2] / scale, values[2:]])
+
+
+def _change_quadratic(values: np.ndarray, centre: float, scale: float) -> np.ndarray:
+    slope, quadratic = values[1] / scale, values[2] / scale**2
+    return np.array([values[0], slope - 2.0 * centre * quadratic, quadratic])
+
+
+def _change_exponential(values: np.ndarray, centre: float, scale: float) -> np.ndarray:
+    rate = values[2] / scale
+    return np.array([values[0], values[1] * np.exp(rate * centre), rate])
+
+
+def _change_jenss_bayley(values: np.ndarray, centre: float, scale: float) -> np.ndarray:
+    rate = values[3] / scale
+    return np.array([values[0], values[1] / scale, values[2] * np.exp(-rate * centre), rate])
+
+
 MOVES = {
     "linear": Move(_polynomial),
     "quadratic": Move(_polynomial),
@@ -55,6 +75,10 @@ MOVES = {
     "trilinear": Move(_segments),
     "negative_exponential": Move(_exponential, affine=False),
     "jenss_bayley": Move(_jenss_bayley, affine=False),
+    "change_scores": Move(_rates),
+    "change_quadratic": Move(_change_quadratic),
+    "change_exponential": Move(_change_exponential, affine=False),
+    "change_jenss_bayley": Move(_change_jenss_bayley, affine=False),
 }
 """By the name of the curve; curves that are not here have an origin and a unit of their own."""
 

@@ -1,9 +1,13 @@
-"""Smoothing: |t - g| around a random knot g as sqrt((t - g)^2 + c), the constant c being a column of the data."""
+"""What a curve takes beside its coefficients, in columns of the data: a smoothing constant, or exposures.
+
+|t - g| around a random knot g is sqrt((t - g)^2 + c) with the constant c; exposures are those of change scores.
+"""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixstat.families.growth.change_scores import exposures_inside
 from mixstat.families.growth.coordinates import Coordinates
 
 if TYPE_CHECKING:
@@ -15,8 +19,8 @@ STEP = 10.0
 """By how much a smoothing constant falls from one search to the next."""
 
 
-class SmoothedCurve:
-    """What the smoothing constant of a growth model leads to; see `GrowthForm` for `smoothing` and `softness`."""
+class CurvePart:
+    """What the curve of a growth model leads to; see `GrowthForm` for `smoothing` and `softness`."""
 
     curve: "Curve | None"
     columns: tuple[str, ...]
@@ -26,9 +30,38 @@ class SmoothedCurve:
     constants: tuple[float, ...]
 
     @property
+    def coefficients(self) -> tuple[str, ...]:
+        """Names of the curve's coefficients."""
+        return () if self.curve is None else self.curve.coefficients
+
+    @property
+    def order_by(self) -> int:
+        """The first knot or rate, else the first coefficient."""
+        return 0 if self.curve is None or not self.curve.nonlinear else len(self.curve.factors)
+
+    @property
+    def kinks(self) -> tuple[int, ...]:
+        """Predictors in which the curve is not smooth."""
+        return self._nonlinear if self.curve is not None and self.curve.broken else ()
+
+    @property
+    def jumps(self) -> tuple[int, ...]:
+        """Predictors of the knots, if our smoothing constant is small."""
+        return self._nonlinear if self.stages else ()
+
+    @property
+    def _nonlinear(self) -> tuple[int, ...]:
+        return () if self.curve is None else tuple(range(len(self.curve.factors), len(self.coefficients)))
+
+    @property
+    def exposures(self) -> int:
+        """How many columns are exposures, the last ones."""
+        return 0 if self.curve is None else self.curve.exposures
+
+    @property
     def turned(self) -> int:
         """How many columns coordinates turn: those of formulas, which stand first."""
-        return len(self.columns) - len(self.levels) - (self.smoothing >= 0)
+        return len(self.columns) - len(self.levels) - self.exposures - (self.smoothing >= 0)
 
     @property
     def coordinates(self) -> Coordinates:
@@ -37,7 +70,21 @@ class SmoothedCurve:
 
     def curve_constants(self, at: "Occasions") -> tuple[Array, ...]:
         """What the curve takes beside its coefficients."""
+        if self.exposures:
+            return (at.columns[-self.exposures :],)
         return () if self.smoothing < 0 else (at.columns[self.smoothing],)
+
+    def inside(self, at: "Occasions") -> "Occasions":
+        """The data, given in the user's own coordinates, in ours."""
+        way = self.coordinates
+        there = way.inside(at)
+        if self.smoothing >= 0:
+            return self.smoothed(there, there.columns[self.smoothing])
+        if self.curve is None or not self.exposures:
+            return there
+        columns, first = np.array(there.columns), len(self.columns) - self.exposures
+        columns[first:] = exposures_inside(columns[first:], len(self.curve.times) - 1, way.centre, way.scale)
+        return there._replace(columns=columns)
 
     def smoothed(self, at: "Occasions", constant: Any) -> "Occasions":
         """With a smoothing constant, given in the user's unit of time, in ours."""
@@ -56,10 +103,3 @@ class SmoothedCurve:
         """The constant of a stage."""
         own, default = self.softness
         return float(default * (own / default) ** min(stage / max(self.stages, 1), 1.0))
-
-    @property
-    def jumps(self) -> tuple[int, ...]:
-        """Predictors of the knots, if our constant is small."""
-        if self.curve is None or not self.stages:
-            return ()
-        return tuple(range(len(self.curve.factors), len(self.curve.coefficients)))
