@@ -247,8 +247,6 @@ def _table(models: list[Any], penalties: np.ndarray, weights: Weights) -> pd.Dat
     rows = []
     for model, penalty in zip(models, penalties, strict=True):
         fitted = model.fitted_
-        theta, penalised = fitted.solution.theta, fitted.assembled.named.penalty > 0
-        parameters = int((~penalised | (theta != 0)).sum())
         rows.append(
             {
                 "penalty": penalty,

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from mixstat.estimators.methods.extending import extended
-from mixstat.estimators.methods.score_tests import values_by_name
+from mixstat.estimators.methods.score_tests import embedded, values_by_name
 from mixstat.estimators.mixture import MixtureOfExperts
 from mixstat.estimators.model.checks import integer
 from mixstat.estimators.model.checks import level as checked
@@ -205,8 +205,7 @@ def _larger(model: Any, term: str, within: Sequence[str]) -> _Larger:
         raise DataError(f"{term!r} is missing in some rows of the fit; drop them and refit before testing it")
     named, known = prepared.assembled.named, values_by_name(fitted)
     larger = standardize(request, prepared)
-    phi = np.array([known.get(label.name, 0.0) for label in named.labels])
-    theta = larger.ties.contract(np.linalg.solve(larger.jacobian, phi))
+    theta = embedded(fitted, prepared.assembled, larger)
     places: dict[bool, set[int]] = {True: set(), False: set()}
     for label, place in zip(named.labels, larger.ties.index, strict=True):
         if label.name not in known and place >= 0:

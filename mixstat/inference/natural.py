@@ -17,6 +17,8 @@ from mixstat.fit.ties import Ties
 
 STEP = 1e-100
 """Of a complex step: too small to be seen in the value."""
+ROUNDS, ENOUGH = 20, 1e-13
+"""Steps of Newton's method, and the relative error at which it stops."""
 
 
 class _Place(NamedTuple):
@@ -104,13 +106,16 @@ def one(mixture: Mixture, phi: np.ndarray, which: int) -> tuple[float, np.ndarra
     return float(phi[which]), gradient
 
 
-def hidden(mixture: Mixture, values: np.ndarray) -> np.ndarray:
-    """The inverse of `shown`: what tables show -> phi."""
-    result = values.copy()
-    for place in _places(mixture):
-        known = place.position >= 0
-        result[place.position[known]] = place.natural.back(place.values(values))[known]
-    return result
+def hidden(mixture: Mixture, values: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """phi that is shown as `values`, from a point nearby by Newton's method (a covariance may be singular)."""
+    phi = near.copy()
+    for _ in range(ROUNDS):
+        gap, derivative = values - shown(mixture, phi), slope(mixture, phi)
+        scale = np.maximum(np.abs(derivative).max(axis=1), 1e-300)
+        if np.all(np.abs(gap) <= ENOUGH * np.maximum(np.abs(values), scale * ENOUGH)):
+            break
+        phi = phi + np.linalg.lstsq(derivative / scale[:, None], gap / scale, rcond=1e-12)[0]
+    return phi
 
 
 def translated(phi: np.ndarray, source: Mixture, target: Mixture) -> np.ndarray:

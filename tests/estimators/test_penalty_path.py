@@ -78,12 +78,18 @@ def test_an_elastic_net_starts_higher(data, model, path):
     assert net.table.nonzero[0] == 0 < net.table.nonzero[1]
 
 
+def legend_of(ax) -> tuple:
+    legend = ax.get_legend()
+    return legend.get_texts(), legend.legend_handles
+
+
 def test_the_plot_shows_every_slope(path):
     ax = path.plot()
-    lines = {line.get_label(): line.get_xydata() for line in ax.lines if not line.get_label().startswith("_")}
-    assert list(lines) == ["z", "u", "v", "Smallest BIC"]
+    named = {text.get_text(): handle for text, handle in zip(*legend_of(ax), strict=True)}
+    assert list(named) == ["z", "u", "v", "Smallest BIC"]
     part = path.coefficients[path.coefficients.term == "u"]
-    np.testing.assert_allclose(lines["u"], part[["penalty", "standardized"]])
+    (drawn,) = (line for line in ax.lines if line.get_color() == named["u"].get_color() and len(line.get_xdata()))
+    np.testing.assert_allclose(drawn.get_xydata(), part[["penalty", "standardized"]])
     assert ax.get_xlim()[0] > ax.get_xlim()[1]
 
 

@@ -219,7 +219,7 @@ def test_samples(case):
 
 @pytest.mark.parametrize("case", [CASES[0], CASES[2], CASES[3], CASES[4], CASES[16], CASES[18], CASES[20]], ids=str)
 def test_natural_scale(case):
-    """Covariances and variances of the predictors' logs and factors, back again, and the derivative."""
+    """Covariances and variances of the predictors' logs and factors, and the derivative."""
     family = case.family
     eta = case.predictors(np.random.default_rng(0))[:, 0]
     places = [place for natural in family.natural for place in natural.parameters]
@@ -227,7 +227,6 @@ def test_natural_scale(case):
     assert sorted(places) == list(range(first, len(eta)))
     for natural in family.natural:
         value = eta[list(natural.parameters), None]
-        np.testing.assert_allclose(natural.back(natural.to(value)), value, atol=1e-12)
         for j, step in enumerate(np.eye(len(value))[..., None]):
             numeric = (natural.to(value + 1e-6 * step) - natural.to(value - 1e-6 * step)) / 2e-6
             exact = natural.to(value + 1e-100j * step).imag / 1e-100

@@ -188,7 +188,7 @@ def moved(model: Any, theta: np.ndarray) -> Any:
     full[known] = theta
     other = copy(model)
     mixture, ties = fitted.assembled.mixture, fitted.assembled.named.ties
-    other.fitted_ = fitted._replace(theta=full, phi=natural.hidden(mixture, ties.expand(full)))
+    other.fitted_ = fitted._replace(theta=full, phi=natural.hidden(mixture, ties.expand(full), fitted.phi))
     return other
 
 

@@ -18,12 +18,13 @@ from mixstat.families.growth.random import COVARIANCE, SHAPE
 from mixstat.families.growth.residuals_together import RESIDUAL_COVARIANCE
 from mixstat.formula.hypothesis import parse_hypothesis
 from mixstat.inference import hypotheses, natural
+from mixstat.inference.level_set import extremes
 from mixstat.inference.profile import maximum, profile_interval
 from mixstat.results.tables import label_columns, standard_errors, wald_columns
 
 if TYPE_CHECKING:
     from mixstat.estimators.model.state import Fitted
-    from mixstat.fit.problem import Problem
+    from mixstat.fit.problem import Evaluation, Problem
     from mixstat.results.labels import Label
 
 Hypothesis = str | Sequence[str] | Mapping[str, float] | np.ndarray
@@ -117,8 +118,9 @@ class Testing:
     def profile(self, names: str | Sequence[str] | None = None, level: float = 0.95) -> pd.DataFrame:
         """Profile-likelihood intervals of coefficients (all of them if `names` is None), on the user's scale.
 
-        An end is infinite where the likelihood never falls to the level. Needs the training data. Covariances
-        of random coefficients are no single parameters of the fit: `bootstrap()` and `confint()` have their intervals.
+        An end is infinite where the likelihood never falls to the level, and missing where it was not found (of
+        covariances of random coefficients near their boundary; `bootstrap()` has intervals of all). Needs the
+        training data.
         """
         check_is_fitted(self, "fitted_")
         if not hasattr(self, "_problem"):
@@ -193,45 +195,40 @@ def _equalities(labels: list["Label"], places: list[int]) -> np.ndarray:
 def _profile_table(fitted: "Fitted", problem: "Problem", places: list[int], level: float) -> pd.DataFrame:
     at = maximum(problem, fitted.solution.theta)
     labels, z = report.labels_of(fitted), float(norm.ppf(0.5 + level / 2))
-    slopes = _slopes(fitted, labels, places)
-    intervals = [
-        profile_interval(problem, at, fitted.jacobian[place] / slope, z)
-        for place, slope in zip(places, slopes, strict=True)
-    ]
-    ends = {
-        side: [_end_shown(fitted, place, getattr(found, side)) for place, found in zip(places, intervals, strict=True)]
-        for side in ("low", "high")
-    }
+    ends = [_profile_ends(fitted, problem, at, place, z) for place in places]
+    low, high = zip(*ends, strict=True) if ends else ((), ())
     return pd.DataFrame(
         label_columns([labels[place] for place in places])
-        | {"estimate": fitted.theta[places], "conf_low": ends["low"], "conf_high": ends["high"]}
+        | {"estimate": fitted.theta[places], "conf_low": list(low), "conf_high": list(high)}
     )
 
 
-def _slopes(fitted: "Fitted", labels: list["Label"], places: list[int]) -> np.ndarray:
-    """d shown / d fitted of each coefficient, which must be a function of one that is fitted."""
-    mixture, chosen = fitted.assembled.mixture, fitted.assembled.named.ties.representative
-    slope = natural.slope(mixture, fitted.phi)[np.ix_(chosen, chosen)][places]
-    own = slope[np.arange(len(places)), places]
-    mixed = (np.abs(slope).sum(axis=1) > np.abs(own)).nonzero()[0]
-    if len(mixed):
-        name = labels[places[mixed[0]]].name
-        raise OptionError(
-            f"profile() has no interval of {name!r}, which depends on several parameters of the fit; name the "
-            "coefficients wanted, and see bootstrap() or confint() for the others"
-        )
-    return own
+def _profile_ends(fitted: "Fitted", problem: "Problem", at: "Evaluation", place: int, z: float) -> tuple[float, float]:
+    """As tables show a coefficient, which is linear in what is fitted, a function of one parameter, or of several."""
+    mixture, ties = fitted.assembled.mixture, fitted.assembled.named.ties
+    which, linear = ties.representative[place], fitted.scaling.jacobian(mixture) @ ties.matrix
+    value, gradient = natural.one(mixture, fitted.phi, which)
+    if np.allclose(natural.one(mixture, 1.01 * fitted.phi + 0.01, which)[1], gradient, rtol=1e-9, atol=0.0):
+        found = profile_interval(problem, at, fitted.jacobian[place], z)
+        return value + found.low, value + found.high
+    if np.count_nonzero(gradient) == 1:
+        found = profile_interval(problem, at, linear[which], z)
+        return _end_shown(fitted, which, found.low), _end_shown(fitted, which, found.high)
+
+    def shown(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        phi = fitted.phi + linear @ (theta - fitted.solution.theta)
+        there, slope = natural.one(mixture, phi, which)
+        return there, slope @ linear
+
+    return extremes(problem, at, shown, z)
 
 
-def _end_shown(fitted: "Fitted", place: int, deviation: float) -> float:
+def _end_shown(fitted: "Fitted", which: int, deviation: float) -> float:
     """An end of an interval as tables show the coefficient, from its deviation on the scale of the fit."""
-    if not natural.has_natural(fitted.assembled.mixture):
-        return float(fitted.theta[place]) + deviation
-    where = fitted.assembled.named.ties.representative[place]
     phi = fitted.phi.copy()
-    phi[where] += deviation
+    phi[which] += deviation
     with np.errstate(all="ignore"):
-        return float(natural.shown(fitted.assembled.mixture, phi)[where])
+        return natural.one(fitted.assembled.mixture, phi, which)[0]
 
 
 def likelihood_ratio_test(restricted: Any, full: Any) -> pd.DataFrame:

@@ -18,7 +18,6 @@ from mixstat.families.growth.shown import (
     covariances,
     entries_of_root,
     exponential,
-    root_of_covariances,
     root_of_entries,
 )
 
@@ -48,11 +47,6 @@ class Coordinates(NamedTuple):
     def constants(self) -> tuple[float, ...]:
         """As a family keeps them."""
         return (float(self.centre), float(self.scale), *map(float, self.turn.ravel()))
-
-    @property
-    def home(self) -> "Coordinates":
-        """The data's own coordinates, seen from these."""
-        return Coordinates.of((), len(self.turn)).seen_from(self)
 
     def seen_from(self, other: "Coordinates") -> "Coordinates":
         """These coordinates as they are made of others."""
@@ -126,7 +120,7 @@ def _diagonal(blocks: Sequence[np.ndarray]) -> np.ndarray:
 
 def natural(model: "MixedModel") -> list[Natural]:
     """Means and covariances of random coefficients, from the predictors, in the data's own coordinates."""
-    ways, homes = zip(*((member.coordinates, member.coordinates.home) for _, member in model.parts), strict=True)
+    ways = [member.coordinates for _, member in model.parts]
     head = model.head if any(member.constants for _, member in model.parts) else 0
     places, form = (*range(head), *model.entries), model.covariance_form
 
@@ -134,26 +128,20 @@ def natural(model: "MixedModel") -> list[Natural]:
         there, turn = _carried(model, values[:head], ways)
         return _with_column(there, covariances(form, turn @ root_of_entries(form, values[head:, 0])), values)
 
-    def back(values: np.ndarray) -> np.ndarray:
-        there, turn = _carried(model, values[:head], homes)
-        return _with_column(there, entries_of_root(form, turn @ root_of_covariances(form, values[head:, 0])), values)
-
-    return [Natural(places, to, back)] if places else []
+    return [Natural(places, to)] if places else []
 
 
 def translation(model: "MixedModel", source: "MixedModel") -> list[Natural]:
     """Predictors of means and entries of C of the same form in the coordinates of `source`, as they are in ours."""
     members = [(mine, other) for (_, mine), (_, other) in zip(model.parts, source.parts, strict=True)]
     ways = [other.coordinates.seen_from(mine.coordinates) for mine, other in members]
-    returns = [mine.coordinates.seen_from(other.coordinates) for mine, other in members]
     head, form = model.head, model.covariance_form
 
-    def carried(values: np.ndarray, ways: Sequence[Coordinates]) -> np.ndarray:
+    def carried(values: np.ndarray) -> np.ndarray:
         there, turn = _carried(model, values[:head], ways)
         return _with_column(there, entries_of_root(form, turn @ root_of_entries(form, values[head:, 0])), values)
 
-    places = (*range(head), *model.entries)
-    return [Natural(places, lambda v: carried(v, ways), lambda v: carried(v, returns))]
+    return [Natural((*range(head), *model.entries), carried)]
 
 
 def residual_natural(member: "GrowthForm", first: int) -> list[Natural]:
@@ -170,7 +158,7 @@ def residual_translation(member: "GrowthForm", source: "GrowthForm", first: int)
     way, (rest, last) = source.coordinates.seen_from(member.coordinates), _residual_places(member, first)
     turned = [] if member.levels or not member.scale_columns else [_turned(member, first, way)]
     shift = np.log(_units(member, way))[:, None]
-    return [*turned, Natural(tuple(range(rest, last)), lambda v: v + shift, lambda v: v - shift)]
+    return [*turned, Natural(tuple(range(rest, last)), lambda v: v + shift)]
 
 
 def _residual_places(member: "GrowthForm", first: int) -> tuple[int, int]:
@@ -191,7 +179,7 @@ def _turned(member: "GrowthForm", first: int, way: Coordinates) -> Natural:
     """Coefficients of the log standard deviation."""
     turn = way.turn[np.ix_(member.scale_columns, member.scale_columns)].T
     places = tuple(range(first, first + len(turn)))
-    return Natural(places, lambda v: turn @ v, lambda v: np.linalg.solve(turn, v), None)
+    return Natural(places, lambda v: turn @ v, None)
 
 
 def _carried(model: "MixedModel", means: np.ndarray, ways: Sequence[Coordinates]) -> tuple[np.ndarray, np.ndarray]:

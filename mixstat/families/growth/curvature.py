@@ -39,14 +39,17 @@ class _Moved(NamedTuple):
 
 
 class _State(NamedTuple):
-    """By subject: G (v, v), turned G T (v, u), gamma T'GT (u, u), h (u,), weight A (u, u), inverse K (q, q)."""
+    """By subject: G (v, v), turned G T (v, u), gamma T'GT (u, u), h (u,), weight A (u, u), half L^-1 of M (q, q).
+
+    K = (L^-1)'L^-1 stands between vectors as products of halves, which keeps digits where M is nearly singular.
+    """
 
     gram: Array
     turned: Array
     gamma: Array
     h: Array
     weight: Array
-    inverse: Array
+    half: Array
 
 
 class _Change(NamedTuple):
@@ -193,12 +196,11 @@ def _state(gram: Array, turn: _Turn) -> _State:
         if size
         else (jnp.zeros((0, 0, *ones.shape)))
     )
-    inverse = jnp.einsum("can,cbn->abn", half, half)
     right = gamma[1:, 0]
     mode = jnp.stack(solve_upper(lower, solve_lower(lower, list(right)))) if size else right
     h = jnp.concatenate([ones[None], -mode])
-    weight = (h[:, None] * h[None]).at[1:, 1:].add(inverse)
-    return _State(gram, turned, gamma, h, weight, inverse)
+    weight = (h[:, None] * h[None]).at[1:, 1:].add(jnp.einsum("can,cbn->abn", half, half))
+    return _State(gram, turned, gamma, h, weight, half)
 
 
 def _turning(turn: _Turn, state: _State) -> _Change:
@@ -253,21 +255,21 @@ def _direct(turn: _Turn, state: _State, moved: _Moved, moving: _Change, turning:
 def _gram(turn: _Turn, state: _State, turning: _Change, others: list[_Change]) -> Array:
     """w_p' K w_q + tr(K dM_p K dM_q) / 2, parameters in the order turning, others."""
     w = jnp.concatenate([turning.w, *(change.w for change in others)])
-    first = jnp.einsum("pan,qan->pqn", jnp.einsum("abn,pbn->pan", state.inverse, w), w)
-    second = _traces(turn.column[turn.column > 0] - 1, turning.inner, state.inverse, others)
+    first = jnp.einsum("abn,pbn->pan", state.half, w)
+    second = _traces(turn.column[turn.column > 0] - 1, turning.inner, state.half, others)
     before = int(np.sum(turn.column == 0))
-    return first.at[before:, before:].add(second)
+    return jnp.einsum("pan,qan->pqn", first, first).at[before:, before:].add(second)
 
 
-def _traces(entry: np.ndarray, line: Array, inverse: Array, others: list[_Change]) -> Array:
+def _traces(entry: np.ndarray, line: Array, half: Array, others: list[_Change]) -> Array:
     """tr(K dM_p K dM_q) / 2 of dM_p = e l' + l e', e one `entry`, then of full dM."""
     inner = jnp.concatenate([change.inner for change in others])
-    along = jnp.einsum("abn,pbn->pan", inverse, line)
-    crossed = along[:, entry]
-    top = inverse[np.ix_(entry, entry)] * jnp.einsum("pan,qan->pqn", along, line)
+    ends, lines = half[:, entry], jnp.einsum("abn,pbn->pan", half, line)
+    crossed = jnp.einsum("apn,qan->pqn", ends, lines)
+    top = jnp.einsum("apn,aqn->pqn", ends, ends) * jnp.einsum("pan,qan->pqn", lines, lines)
     top = top + crossed * jnp.swapaxes(crossed, 0, 1)
-    around = jnp.einsum("abn,mbcn,cdn->madn", inverse, inner, inverse)
-    beside = jnp.einsum("mpan,pan->pmn", around[:, entry], line)
-    low = 0.5 * jnp.einsum("mabn,labn->mln", around, inner)
+    around = jnp.einsum("abn,mbcn,dcn->madn", half, inner, half)
+    beside = jnp.einsum("apn,mabn,pbn->pmn", ends, around, lines)
+    low = 0.5 * jnp.einsum("mabn,labn->mln", around, around)
     rows = [jnp.concatenate([top, beside], axis=1), jnp.concatenate([jnp.swapaxes(beside, 0, 1), low], axis=1)]
     return jnp.concatenate(rows)

@@ -50,36 +50,17 @@ def covariances(form: CovarianceForm, root: np.ndarray) -> np.ndarray:
     return np.concatenate([shown[:1], shown[1:] / shown[0]]) if form.proportional else shown
 
 
-def root_of_covariances(form: CovarianceForm, shown: np.ndarray) -> np.ndarray:
-    """A root of Psi from what `covariances` gives."""
-    if form.proportional:
-        shown = np.concatenate([shown[:1], shown[1:] * shown[0]])
-    matrix = np.zeros((form.size, form.size))
-    for (j, i), value in zip(form.pairs, shown, strict=True):
-        matrix[j, i] = matrix[i, j] = value
-    root: np.ndarray = np.linalg.cholesky(matrix)
-    return root
-
-
-def constants(
-    parameters: tuple[int, ...],
-    to: Callable[[np.ndarray], np.ndarray],
-    back: Callable[[np.ndarray], np.ndarray],
-) -> Natural:
+def constants(parameters: tuple[int, ...], to: Callable[[np.ndarray], np.ndarray]) -> Natural:
     """Of predictors that are constant."""
-    return Natural(parameters, lambda v: to(v[:, 0])[:, None], lambda v: back(v[:, 0])[:, None])
+    return Natural(parameters, lambda v: to(v[:, 0])[:, None])
 
 
 def covariance(parameters: tuple[int, ...], pairs: Pairs, size: int) -> Natural:
     """Entries `pairs` of C C' from those of C, whose diagonal is logs."""
     form = CovarianceForm(pairs, size)
-    return constants(
-        parameters,
-        lambda entries: covariances(form, root_of_entries(form, entries)),
-        lambda shown: entries_of_root(form, root_of_covariances(form, shown)),
-    )
+    return constants(parameters, lambda entries: covariances(form, root_of_entries(form, entries)))
 
 
 def exponential(parameters: tuple[int, ...], power: float, unit: np.ndarray | float = 1.0) -> Natural:
     """unit x exp(power x predictor)."""
-    return constants(parameters, lambda v: unit * np.exp(power * v), lambda v: np.log(v / unit) / power)
+    return constants(parameters, lambda v: unit * np.exp(power * v))
