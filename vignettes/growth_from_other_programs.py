@@ -26,6 +26,7 @@
 # | `between="~ x"` | terms of `fixed` and `mixture` | `growth_TIC` | `i s ON x` |
 # | a covariate of the occasion, `y ~ linear(t) + v` | the same | `TVC` | `y1-y6 ON v1-v6` |
 # | curve, `bilinear(t)` | formula splines, fixed knots | `curveFun = "BLS"` | constraints |
+# | latent changes, `change_scores(t)`, `wave=` | - | `getLCSM`, `curveFun = "NonP"` | constraints |
 # | `n_init=` | `gridsearch(rep=)` | `tries` | `STARTS` |
 # | rows | long | wide, a column of times a wave | wide, `TSCORES` |
 #

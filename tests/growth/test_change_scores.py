@@ -242,6 +242,38 @@ def test_trajectories_and_plots(rates):
         assert draw() is not None
 
 
+def test_changes_between_waves(rates):
+    model, table = rates
+    found, shown = model.changes(), model.tidy().set_index("parameter")
+    values = shown["estimate"][list(make_curve("change_scores", times=WAVES).coefficients)].to_numpy()
+    speed = values[1] * np.array([1.0, *values[2:]])
+    averages = table.groupby("wave")["time"].mean().to_numpy()
+    assert list(found.columns[:4]) == ["expert", "begin", "end", "quantity"]
+    by = dict(iter(found.groupby("quantity")))
+    assert_allclose(by["rate"]["begin"], averages[:-1])
+    assert_allclose(by["rate"]["estimate"], speed, atol=1e-9)
+    assert_allclose(by["change"]["estimate"], speed * np.diff(averages), atol=1e-9)
+    assert_allclose(by["since_first"]["estimate"], np.cumsum(speed * np.diff(averages)), atol=1e-9)
+    assert by["rate"]["std_error"].iloc[0] == pytest.approx(shown["std_error"]["slope"])
+    own = model.covariance()[1:3, 1:3]
+    slope = np.array([values[2], values[1]])
+    assert by["rate"]["std_error"].iloc[1] == pytest.approx(np.sqrt(slope @ own @ slope))
+    assert_allclose(found["conf_high"] - found["estimate"], 1.959964 * found["std_error"], rtol=1e-5)
+    assert len(model.plot_changes().lines) == 2
+
+
+def test_changes_of_other_curves_need_times():
+    model = fit("quadratic", table_of("change_quadratic"))
+    with pytest.raises(OptionError, match=r"changes\(\) needs times="):
+        model.changes()
+    with pytest.raises(OptionError, match="at least 2 different times"):
+        model.changes(times=[1.0])
+    found = model.changes(pd.DataFrame({"row": [0]}), times=[0, 2, 5]).query("quantity == 'rate'")
+    values = model.tidy().set_index("parameter")["estimate"]
+    assert_allclose(found["estimate"], values["slope"] + np.array([2.0, 7.0]) * values["quadratic"], atol=1e-9)
+    assert model.plot_changes([0, 2, 5]) is not None
+
+
 def test_common_times_need_no_waves():
     table = table_of("change_scores", jitter=0.0).dropna(subset="y")
     by_time, by_wave = fit("change_scores", table), fit("change_scores", table, wave="wave")

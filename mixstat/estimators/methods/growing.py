@@ -8,6 +8,7 @@ from scipy.stats import norm
 from sklearn.utils.validation import check_is_fitted
 
 from mixstat.core.design import Data
+from mixstat.estimators.methods.changing import changes, times_of_changes
 from mixstat.estimators.methods.factor_means import factor_means
 from mixstat.estimators.methods.grids import rows_of
 from mixstat.estimators.methods.over_time import (
@@ -21,6 +22,7 @@ from mixstat.estimators.methods.over_time import (
     sums_over_time,
 )
 from mixstat.estimators.methods.scene import constants_of, places_of, require_gate, restricted
+from mixstat.estimators.methods.settings import setting_of
 from mixstat.estimators.methods.subjects import averaged, subject_means, subjects_of
 from mixstat.estimators.model import new_data, outputs
 from mixstat.estimators.model.checks import boolean, choice
@@ -109,6 +111,24 @@ class Growing:
             return average_trajectories(self, None, grid, level, by, covariance)
         return _with_intervals(_profiled(self, X, grid, by, _estimate(self, covariance)), level)
 
+    def changes(
+        self, X: Any = None, times: Any = None, *, level: float = 0.95, covariance: str | None = None
+    ) -> pd.DataFrame:
+        """How much mean trajectories of classes change between times, with delta-method errors and intervals.
+
+        X : covariate profiles; None for the sample's average by class, both as in `trajectories`.
+        times : between which to look; None for the waves of change scores, or the common times that the curve is made
+            of. Of numbered waves these are average times.
+
+        Returns the profile's key (not for X=None), expert, outcome (of several), begin, end, quantity, estimate,
+        std_error, conf_low, conf_high. Quantities are "rate", the change a unit of time, "change", from begin to end,
+        and "since_first", from the first time to end.
+        """
+        check_is_fitted(self, "fitted_")
+        require_growth(self.fitted_, "changes()")
+        grid = times_of_changes(self.fitted_, times)
+        return changes(lambda begin, end: _differences(self, X, begin, end, covariance), grid, level)
+
 
 def average_trajectories(
     model: Any,
@@ -149,23 +169,38 @@ def _estimate(model: Any, covariance: str | None) -> Estimate:
     )
 
 
-def _effects(model: Any, data: Data, by: str, at: Estimate) -> "Effects":
-    """Means of single-occasion rows, (class or one, row)."""
-    return row_effects(model.fitted_.assembled.mixture, _query(model, by), at, _rows(model, data))
+def _effects(model: Any, data: Data, by: str, at: Estimate, later: Data | None = None) -> "Effects":
+    """Means of single-occasion rows, or by how much those of `later` exceed them, (class or one, row)."""
+    return row_effects(model.fitted_.assembled.mixture, _query(model, by, later), at, _rows(model, data, later))
 
 
-def _query(model: Any, by: str) -> Query:
-    return Query("expert_mean" if by == "class" else "mean", "level", "dydx", places_of(model.fitted_))
+def _query(model: Any, by: str, later: Data | None = None) -> Query:
+    form = "level" if later is None else "difference"
+    return Query("expert_mean" if by == "class" else "mean", form, "dydx", places_of(model.fitted_))
 
 
-def _rows(model: Any, data: Data) -> Rows:
-    return Rows(data, (data.columns, data.offsets, ()), np.ones(data.columns.shape[-1]), constants_of(model.fitted_))
+def _rows(model: Any, data: Data, later: Data | None = None) -> Rows:
+    other = (data.columns, data.offsets, ()) if later is None else setting_of(model.fitted_, later)
+    return Rows(data, other, np.ones(data.columns.shape[-1]), constants_of(model.fitted_))
 
 
-def _profiled(model: Any, X: Any, times: np.ndarray, by: str, at: Estimate) -> pd.DataFrame:
+def _differences(model: Any, X: Any, begin: np.ndarray, end: np.ndarray, covariance: str | None) -> pd.DataFrame:
+    """By how much mean trajectories of classes change from one time to another, as `trajectories` has the means."""
+    at = _estimate(model, covariance)
+    if X is not None:
+        return _profiled(model, X, begin, "class", at, end)
+    table = restricted(*rows_of(model, None, None))
+    share = responsibilities_of(model.fitted_, table) * model.fitted_.sample.weight[:, None]
+    return _average(model, profiles(model.fitted_, table, gate=False), share, begin, at, end)
+
+
+def _profiled(
+    model: Any, X: Any, times: np.ndarray, by: str, at: Estimate, end: np.ndarray | None = None
+) -> pd.DataFrame:
     found = profiles(model.fitted_, model._new_table(X, None), gate=by == "overall")
     data = data_over_time(model.fitted_, found.frame, times, found.average)
-    effects = _effects(model, data, by, at)
+    later = None if end is None else data_over_time(model.fitted_, found.frame, end, found.average)
+    effects = _effects(model, data, by, at, later)
     names = outcome_names(model.fitted_)
     count = len(effects.estimate) // len(names)
     size = found.size * len(times)
@@ -187,14 +222,22 @@ def _with_outcomes(keys: pd.DataFrame, names: tuple[str, ...], before: int, afte
     return keys.assign(outcome=np.tile(np.repeat(names, after), before)) if len(names) > 1 else keys
 
 
-def _average(model: Any, subjects: Profiles, share: np.ndarray, times: np.ndarray, at: Estimate) -> pd.DataFrame:
+def _average(
+    model: Any,
+    subjects: Profiles,
+    share: np.ndarray,
+    times: np.ndarray,
+    at: Estimate,
+    end: np.ndarray | None = None,
+) -> pd.DataFrame:
     """Each class at its own average of the design: of rows (class, time) the class's own mean is kept.
 
     `share` (subject, class) says how much a subject counts.
     """
     rows = (share / share.sum(axis=0))[subjects.code] / np.bincount(subjects.code)[subjects.code, None]
     data = sums_over_time(model.fitted_, subjects.frame, times, rows)
-    effects, names = _effects(model, data, "class", at), outcome_names(model.fitted_)
+    later = None if end is None else sums_over_time(model.fitted_, subjects.frame, end, rows)
+    effects, names = _effects(model, data, "class", at, later), outcome_names(model.fitted_)
     count, size = share.shape[1], len(times)
     own = np.arange(count), slice(None), slice(None), np.arange(count)
 

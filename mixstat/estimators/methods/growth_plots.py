@@ -230,6 +230,19 @@ class GrowthPlotting:
         ax.set(xlabel=plots.plain(time_column(self.fitted_)), ylabel="Residual")
         return ax
 
+    @_each_response
+    def plot_changes(
+        self,
+        times: Any = None,
+        *,
+        level: float | None = 0.95,
+        response: str | None = None,
+        names: Sequence[str] | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Rates of change of each class between times, those of `changes()`, as steps with pointwise bands."""
+        return _steps(self, times, level, _shown(self.fitted_, response), names, ax)
+
 
 def _shown(fitted: "Fitted", response: str | None) -> _Shown:
     names = outcome_names(fitted)
@@ -328,6 +341,18 @@ def _band(table: pd.DataFrame, level: float | None) -> tuple[np.ndarray, plots.B
     values = [part.to_numpy(float) for part in wide.values()]
     times = wide["mean"].columns.to_numpy(float)
     return times, plots.Band(*values) if level is not None else plots.Band(values[0])
+
+
+def _steps(model: Any, times: Any, level: float | None, shown: _Shown, names: Sequence[str] | None, ax: Any) -> Any:
+    table = shown.rows(model.changes(times=times, level=0.95 if level is None else level))
+    rates = table[table["quantity"] == "rate"]
+    ends = [rates.assign(time=rates[side]).rename(columns={"estimate": "mean"}) for side in ("begin", "end")]
+    parts = [_band(end, level) for end in ends]
+    grid = np.stack([end for end, _ in parts], axis=1).ravel()
+    band = plots.Band(*(np.repeat(leaf, 2, axis=1) for leaf in parts[0][1] if leaf is not None))
+    ax = plots.trajectories(grid, band, ax=ax, names=names_of(model.fitted_, names))
+    ax.set(xlabel=plots.plain(time_column(model.fitted_)), ylabel=plots.plain(f"Rate of change of {shown.name}"))
+    return ax
 
 
 def _with_shares(names: Sequence[str], responsibility: np.ndarray) -> list[str]:
