@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mixstat.estimators.ordinal_cv import OrdinalRegressionCV
     from mixstat.estimators.penalty_path import penalty_path
     from mixstat.estimators.pooling import pool
+    from mixstat.estimators.rare_events import compare_rare
     from mixstat.estimators.regression import Regression
     from mixstat.estimators.selection import select
     from mixstat.estimators.survival import SurvivalRegression
@@ -67,6 +68,7 @@ __all__ = [
     "UnseenLevelError",
     "bootstrap_lrt",
     "compare",
+    "compare_rare",
     "datasets",
     "likelihood_ratio_test",
     "load",
@@ -97,6 +99,7 @@ _MODULES = {
     "mixstat.estimators.ordinal_cv": ("OrdinalRegressionCV",),
     "mixstat.estimators.penalty_path": ("penalty_path",),
     "mixstat.estimators.pooling": ("pool",),
+    "mixstat.estimators.rare_events": ("compare_rare",),
     "mixstat.estimators.regression": ("Regression",),
     "mixstat.estimators.selection": ("select",),
     "mixstat.estimators.survival": ("SurvivalRegression",),

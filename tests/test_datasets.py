@@ -22,6 +22,12 @@ def test_tables_are_read():
     assert not visits.isna().any().any()
 
 
+def test_outcomes_of_the_campaign_are_ordered():
+    table = ms.datasets.load_campaign()
+    assert table["outcome"].cat.ordered
+    assert list(table["outcome"].value_counts(sort=False)) == [1631, 1060, 272, 37]
+
+
 def test_fertility_is_the_table_of_statsmodels():
     from statsmodels.datasets import fertility
 
@@ -43,7 +49,7 @@ def test_fertility_is_the_table_of_statsmodels():
     )
 
 
-@pytest.mark.parametrize("name", ["wages", "visits", "achievement", "melanoma"])
+@pytest.mark.parametrize("name", ["wages", "visits", "achievement", "melanoma", "campaign"])
 def test_scripts_make_the_tables(name, tmp_path):
     script = tmp_path / f"make_{name}.py"
     script.write_text((DATA / f"make_{name}.py").read_text(encoding="utf-8"), encoding="utf-8")

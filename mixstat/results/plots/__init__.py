@@ -6,6 +6,8 @@ from mixstat.results.plots.fits import fitted_means
 from mixstat.results.plots.frequencies import responsibilities, rootogram
 from mixstat.results.plots.gates import gate, gate_effects
 from mixstat.results.plots.occasions import bin_means, bin_times, knots, observed_means, residuals_by_time
+from mixstat.results.plots.rare_events import calibration as rare_calibration
+from mixstat.results.plots.rare_events import precision_recall
 from mixstat.results.plots.searches import criteria, starts
 from mixstat.results.plots.style import COLOURS, GREY, MARKERS, colour, legend, new_figure, plain, to_png
 from mixstat.results.plots.survival import calibration as survival_calibration
@@ -33,7 +35,9 @@ __all__ = [
     "new_figure",
     "observed_means",
     "plain",
+    "precision_recall",
     "profiles",
+    "rare_calibration",
     "residuals_by_time",
     "responsibilities",
     "rootogram",
