@@ -89,10 +89,19 @@ def _manifest(file: zipfile.ZipFile) -> dict[str, Any]:
 
 
 def _same(path: str | os.PathLike, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    found, wanted = _flat(found), _flat(wanted)
     changed = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
     if changed:
         words = "; ".join(f"{name} was {_short(found.get(name))}, is {_short(wanted.get(name))}" for name in changed)
         raise OptionError(f"{path} holds another training ({words}); give another checkpoint=, or remove the file")
+
+
+def _flat(told: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested names joined by dots."""
+    found: dict[str, Any] = {}
+    for name, value in told.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
 
 
 def _short(value: Any) -> str:
