@@ -17,6 +17,7 @@ from mixstat.core.family import Array
 from mixstat.exceptions import OptionError
 from mixstat.policies.head import MixtureHead
 from mixstat.policies.losses import actor_loss
+from mixstat.policies.optimizer import adam
 from mixstat.policies.squashing import log_jacobian, squash
 
 
@@ -126,15 +127,6 @@ def _improve(
     run = jax.jit(lambda head, keys: jax.lax.scan(step, (head, optimiser.init(head)), keys))
     (found, _), losses = run(head, jax.random.split(key, steps))
     return Improved(found, losses)
-
-
-def adam(learning_rate: float):
-    """optax's Adam, or an error that says how to get it."""
-    try:
-        import optax
-    except ImportError as error:
-        raise OptionError("this needs optax: pip install 'mixstat[policies]'") from error
-    return optax.adam(learning_rate)
 
 
 class Demonstrations(NamedTuple):
