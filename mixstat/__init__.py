@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mixstat.exceptions import (
         CollinearityWarning,
         ConvergenceWarning,
+        CrossingWarning,
         DataError,
         FormulaError,
         LocalOptimumWarning,
@@ -46,6 +47,7 @@ __all__ = [
     "CollinearityWarning",
     "ConvergenceWarning",
     "CovariateForest",
+    "CrossingWarning",
     "DataError",
     "Family",
     "FormulaError",
@@ -106,6 +108,7 @@ _MODULES = {
     "mixstat.exceptions": (
         "CollinearityWarning",
         "ConvergenceWarning",
+        "CrossingWarning",
         "DataError",
         "FormulaError",
         "LocalOptimumWarning",

@@ -37,3 +37,7 @@ class LocalOptimumWarning(UserWarning):
 
 class CollinearityWarning(UserWarning):
     """Some columns are linear combinations of others and were not estimated."""
+
+
+class CrossingWarning(UserWarning):
+    """Cumulative probabilities of ordered categories cross in some rows of the data, which have a negative one."""

@@ -180,6 +180,7 @@ class MixtureEstimator(
         return self.fitted_.assembled.stacks[0][0][0].family
 
     def _warn(self) -> None:
+        self._warn_of_crossing()
         if self.fitted_.interrupted:
             warnings.warn(f"fit was interrupted; {self.status_}", ConvergenceWarning, stacklevel=3)
         elif not self.status_.startswith(SOUND):

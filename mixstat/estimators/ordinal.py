@@ -4,18 +4,20 @@ from collections.abc import Mapping, Sequence
 
 from mixstat.core.family import Family
 from mixstat.estimators.base import MixtureEstimator
+from mixstat.estimators.methods.ordinal_fit import OrdinalFit
 from mixstat.estimators.methods.ordinal_methods import OrdinalMethods
-from mixstat.estimators.model.checks import boolean, choice, column_name, integer, number, verbosity
+from mixstat.estimators.model.checks import boolean, choice, number
 from mixstat.estimators.model.plan import OutcomePlan, Plan, fixed_values, shared_names, split_gates
 from mixstat.exceptions import FormulaError, OptionError
 from mixstat.families.ordinal import LINKS, Ordinal
 from mixstat.families.ordinal.family import DIFFERENCE, KINDS, OWN
-from mixstat.fit.options import Options
+from mixstat.fit.crossing import WAYS
 
 SLOPES = ("parallel", "separate", "shrunken", "common_and_separate")
+CROSSING = ("report", "rearrange", *WAYS)
 
 
-class OrdinalRegression(OrdinalMethods, MixtureEstimator):
+class OrdinalRegression(OrdinalFit, OrdinalMethods, MixtureEstimator):
     """Regression of ordered categories by maximum likelihood; as an argument of `MixtureOfExperts`, an expert's form.
 
     P(y <= k | x) = F(cut_k - x'b_k), k = 1, ..., K - 1: a positive slope makes high categories likelier, as in MASS
@@ -43,12 +45,19 @@ class OrdinalRegression(OrdinalMethods, MixtureEstimator):
         Whether the first of shrunken slopes is penalised too; without, a large penalty gives proportional odds.
     penalty_factors : mapping, optional
         Factors of the penalty by term or column, 0 for one that is not penalised: `{"age": 0}`.
-    rearrange : bool
+    crossing : {"report", "rearrange", "constrain", "barrier"}
         Where slopes differ, cumulative probabilities of some rows may cross, and a category has a negative
-        probability. `predict_proba` then raises; True sorts the cumulative probabilities in predictions instead.
+        probability. "report": the fit is the maximum all the same, a warning counts such rows, and `predict_proba`
+        raises for them; "rearrange": it sorts their cumulative probabilities instead. "constrain" and "barrier" are
+        the maximum among fits that do not cross, for any covariates in the ranges of the training columns, or for
+        the training rows (the limit of a barrier); they have no standard errors where they are not that of all.
 
     Notes
     -----
+    Attributes beside those of `Regression`: `objective_` (mean loss and penalty), `kkt_residual_`, `duality_gap_` (of
+    lassos in logits of parallel or shrunken slopes, else NaN), `psi_standardized_` (cut, term) and
+    `intercept_standardized_` (cut,) of P(y <= k) = F(a_k + z'(psi_1 + ... + psi_k)) with terms of mean 0 and variance
+    1, the sign of ordinalNet, `terms_standardized_`, and `n_crossed_`, where slopes differ.
     Reference: McCullagh (1980), JRSS-B 42; Peterson and Harrell (1990), Applied Statistics 39 (partial); Faletto and
     Bien (2023), ICML (shrunken).
     """
@@ -70,7 +79,7 @@ class OrdinalRegression(OrdinalMethods, MixtureEstimator):
         l1_ratio: float = 1.0,
         penalize_first: bool = True,
         penalty_factors: Mapping[str, float] | None = None,
-        rearrange: bool = False,
+        crossing: str = "report",
         tol: float = 1e-9,
         max_iter: int = 200,
         verbose: int = 1,
@@ -89,7 +98,7 @@ class OrdinalRegression(OrdinalMethods, MixtureEstimator):
         self.l1_ratio = l1_ratio
         self.penalize_first = penalize_first
         self.penalty_factors = penalty_factors
-        self.rearrange = rearrange
+        self.crossing = crossing
         self.tol = tol
         self.max_iter = max_iter
         self.verbose = verbose
@@ -113,7 +122,7 @@ class OrdinalRegression(OrdinalMethods, MixtureEstimator):
             own={"parallel": OWN if partial else "", "shrunken": DIFFERENCE}.get(slopes, OWN),
             main_is_own=not partial and slopes != "parallel",
             scaled=self.scale is not None,
-            rearranged=boolean("rearrange", self.rearrange),
+            rearranged=choice("crossing", self.crossing, CROSSING) == "rearrange",
         )
 
     @property
@@ -135,16 +144,6 @@ class OrdinalRegression(OrdinalMethods, MixtureEstimator):
 
     def _plan_outcome(self, key: str, formula: str) -> OutcomePlan:
         return plan_ordinal(key, self, formula)
-
-    def _unit_column(self) -> str | None:
-        return column_name("unit", self.unit)
-
-    def _options(self) -> Options:
-        return Options(
-            tol=number("tol", self.tol),
-            max_iter=integer("max_iter", self.max_iter, 1),
-            verbose=verbosity(self.verbose),
-        )
 
 
 def plan_ordinal(key: str, model: OrdinalRegression, formula: str) -> OutcomePlan:
@@ -171,6 +170,7 @@ def plan_ordinal(key: str, model: OrdinalRegression, formula: str) -> OutcomePla
         title=formula,
         factors=_factors(model),
         separable=number("penalty", model.penalty) > 0,
+        crossing=model.crossing,
     )
 
 

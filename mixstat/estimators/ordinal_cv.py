@@ -1,6 +1,7 @@
 """OrdinalRegressionCV: the penalty of an ordinal regression by cross-validation along its path."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,17 +9,18 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from mixstat.estimators.model.checks import boolean, choice, column_name, integer, number
+from mixstat.estimators.model.checks import choice, column_name, integer, number
 from mixstat.estimators.model.fitting import Prepared, prepare, standardize
 from mixstat.estimators.model.random import generator
 from mixstat.estimators.model.state import Training
 from mixstat.estimators.ordinal import OrdinalRegression
 from mixstat.exceptions import DataError, OptionError
-from mixstat.fit.fused import Fused, Rows, probabilities
+from mixstat.fit.crossing import WAYS, uncrossed
+from mixstat.fit.fused import Fused, Point, Rows, probabilities
 from mixstat.fit.fused_model import Placed, placed
 from mixstat.fit.precision import double
 from mixstat.formula.frame import Table
-from mixstat.results.ordinal_path import OrdinalPath, ordinal_path
+from mixstat.results.ordinal_path import ordinal_path
 
 SCORES = ("log_loss", "brier", "error")
 RULES = ("best", "one_se")
@@ -30,19 +32,21 @@ class OrdinalRegressionCV(OrdinalRegression):
     Parameters
     ----------
     formula, link, kind, slopes, separate, scale, shared, fixed, unit, cluster, l1_ratio, penalize_first,
-    penalty_factors, rearrange, tol, max_iter, verbose : as in `OrdinalRegression`
+    penalty_factors, crossing, tol, max_iter, verbose : as in `OrdinalRegression`
     penalties : sequence of float, optional
         Without, `n_penalties` in equal steps of their logarithm from the least one under which no slope moves down to
         the share `smallest` of it.
-    cv : int or splitter of scikit-learn
-        A number makes folds that are stratified by category, and keep the groups of `groups` together.
+    cv : int, splitter of scikit-learn, or pairs of (training, left out) places
+        A number makes folds that are stratified by category, and keep the groups of `groups` together. A category with
+        fewer rows than folds is an error; in array mode a warning, and there are as many folds as it has rows.
     groups : str, optional
         Column of groups of rows.
     scoring : {"log_loss", "brier", "error"}
         Mean loss of the rows left out: -log P(y), sum_k (1[y = k] - P(k))^2, or 1[most probable category is not y].
         A row whose own category has no positive probability has an infinite log-loss.
     rule : {"best", "one_se"}
-        The penalty of least loss, or the largest within one standard error (over folds) of it.
+        The penalty of least loss, or the largest within one standard error (over folds) of it. With
+        crossing="report" penalties whose fit to all rows crosses are chosen only where all do.
     n_jobs : int, optional
         Processes over folds.
     random_state : int or Generator
@@ -70,7 +74,7 @@ class OrdinalRegressionCV(OrdinalRegression):
         l1_ratio: float = 1.0,
         penalize_first: bool = True,
         penalty_factors: Mapping[str, float] | None = None,
-        rearrange: bool = False,
+        crossing: str = "report",
         penalties: Sequence[float] | None = None,
         n_penalties: int = 100,
         smallest: float = 1e-4,
@@ -98,7 +102,7 @@ class OrdinalRegressionCV(OrdinalRegression):
             l1_ratio=l1_ratio,
             penalize_first=penalize_first,
             penalty_factors=penalty_factors,
-            rearrange=rearrange,
+            crossing=crossing,
             tol=tol,
             max_iter=max_iter,
             verbose=verbose,
@@ -144,33 +148,41 @@ class OrdinalRegressionCV(OrdinalRegression):
             )
         fused, rows = place.fused, prepared.sample.kept[place.used]
         groups = _groups(column_name("groups", self.groups) or self._unit_column(), training.table, rows)
-        folds = _folds(self.cv, fused, groups, generator(self.random_state))
+        folds = _folds(self.cv, fused, groups, generator(self.random_state), lenient=training.formula is not None)
         self.penalties_ = _grid(self, fused)
-        settings = (self.penalties_, self.scoring, boolean("rearrange", self.rearrange))
+        settings = (self.penalties_, self.scoring, self.crossing)
         losses = Parallel(n_jobs=self.n_jobs)(delayed(fold_losses)(fused, *fold, *settings) for fold in folds)
         self.losses_ = np.stack(losses, axis=1)
-        best, chosen = self._best()
+        points = walk(fused, self.penalties_, self.crossing)
+        crossed = np.array([crossed_rows(fused, point) for point in points])
+        best, chosen = _best(self, crossed)
         self.penalty_ = float(self.penalties_[chosen])
-        self.path_ = self._path(place, prepared, {"Least loss": float(self.penalties_[best]), "Chosen": self.penalty_})
+        marks = {"Least loss": float(self.penalties_[best]), "Chosen": self.penalty_}
+        units, weight = int((prepared.sample.weight > 0).sum()), float(prepared.sample.weight.sum())
+        names = _slope_names(place, prepared)
+        self.path_ = ordinal_path(points, names, self.losses_, crossed, marks, self.scoring, weight, units)
 
-    def _best(self) -> tuple[int, int]:
-        """Places of the penalty of least loss, and of the one that the rule chooses."""
-        mean = self.losses_.mean(axis=1)
-        if not np.isfinite(mean).any():
-            raise DataError("every penalty left a row out to whose category it gives no probability; see rearrange=")
-        best = int(np.argmin(mean))
-        if self.rule == "best":
-            return best, best
-        error = self.losses_[best].std(ddof=1) / np.sqrt(self.losses_.shape[1])
-        return best, int(np.flatnonzero(mean <= mean[best] + error)[0])
 
-    def _path(self, place: Placed, prepared: Prepared, marks: dict[str, float]) -> OrdinalPath:
-        points = place.fused.path(self.penalties_)
-        labels = [prepared.assembled.named.labels[at] for at in prepared.assembled.named.ties.representative]
-        units = int((prepared.sample.weight > 0).sum())
-        weight = float(prepared.sample.weight.sum())
-        names = [(labels[at].parameter, labels[at].term) for at in place.slopes.ravel()]
-        return ordinal_path(points, names, self.losses_, marks, self.scoring, weight, units)
+def _best(model: OrdinalRegressionCV, crossed: np.ndarray) -> tuple[int, int]:
+    """Places of the penalty of least loss, and of the one that the rule chooses among those that may be."""
+    mean = model.losses_.mean(axis=1)
+    if not np.isfinite(mean).any():
+        raise DataError("every penalty left a row out to whose category it gives no probability; see crossing=")
+    usable = np.isfinite(mean) & (crossed == 0)
+    if model.crossing != "report" or not usable.any():
+        usable = np.isfinite(mean)
+    best, least = int(np.argmin(mean)), int(np.argmin(np.where(usable, mean, np.inf)))
+    if model.rule == "best":
+        return best, least
+    error = model.losses_[least].std(ddof=1) / np.sqrt(model.losses_.shape[1])
+    return best, int(np.flatnonzero(usable & (mean <= mean[least] + error))[0])
+
+
+def _slope_names(place: Placed, prepared: Prepared) -> list[tuple[str, str]]:
+    """(parameter, term) of the slopes in order."""
+    named = prepared.assembled.named
+    labels = [named.labels[at] for at in named.ties.representative]
+    return [(labels[at].parameter, labels[at].term) for at in place.slopes.ravel()]
 
 
 def _grid(model: OrdinalRegressionCV, fused: Fused) -> np.ndarray:
@@ -192,12 +204,15 @@ def _groups(name: str | None, table: Any, rows: np.ndarray) -> np.ndarray | None
 
 
 def _folds(
-    cv: Any, fused: Fused, groups: np.ndarray | None, rng: np.random.Generator
+    cv: Any, fused: Fused, groups: np.ndarray | None, rng: np.random.Generator, *, lenient: bool
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """(training, left out) rows of every fold, each category in all of them."""
     code, levels = fused.rows.code.astype(int), fused.family.levels
-    splitter = cv if hasattr(cv, "split") else _splitter(cv, code, groups, levels, rng)
-    folds = list(splitter.split(fused.rows.z, code, groups))
+    if isinstance(cv, Iterable) and not isinstance(cv, str):
+        folds = [(np.asarray(train), np.asarray(test)) for train, test in cv]
+    else:
+        splitter = cv if hasattr(cv, "split") else _splitter(cv, code, groups, levels, rng, lenient)
+        folds = list(splitter.split(fused.rows.z, code, groups))
     for train, _ in folds:
         absent = sorted(set(range(len(levels))) - set(code[train]))
         if absent:
@@ -208,23 +223,40 @@ def _folds(
     return folds
 
 
-def _splitter(cv: Any, code: np.ndarray, groups: np.ndarray | None, levels: tuple, rng: np.random.Generator) -> Any:
+def _splitter(
+    cv: Any, code: np.ndarray, groups: np.ndarray | None, levels: tuple, rng: np.random.Generator, lenient: bool
+) -> Any:
     folds = integer("cv", cv, 2)
     places = np.arange(len(code)) if groups is None else groups
     held = [len(np.unique(places[code == k])) for k in range(len(levels))]
     rare = int(np.argmin(held))
     if held[rare] < folds:
         what = "rows" if groups is None else "groups of rows"
-        raise DataError(
-            f"category {levels[rare]!r} has {held[rare]} {what}, fewer than the {folds} folds that each need one; "
-            f"use cv={max(held[rare], 2)} or merge the category with a neighbour"
-        )
+        few = f"category {levels[rare]!r} has {held[rare]} {what}, fewer than the {folds} folds that each need one"
+        if not lenient or held[rare] < 2:
+            raise DataError(f"{few}; use cv={max(held[rare], 2)} or merge the category with a neighbour")
+        warnings.warn(f"{few}; cv={held[rare]} is used", UserWarning, stacklevel=7)
+        folds = held[rare]
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     return kind(folds, shuffle=True, random_state=int(rng.integers(2**31)))
 
 
+def walk(fused: Fused, penalties: np.ndarray, crossing: str) -> list[Point]:
+    """The path, where `crossing` asks for it of fits that do not cross."""
+    points = fused.path(penalties)
+    return [uncrossed(fused, point, crossing) for point in points] if crossing in WAYS else points
+
+
+def crossed_rows(fused: Fused, point: Point) -> int:
+    """Rows whose cumulative probabilities cross."""
+    if not fused.family.may_cross:
+        return 0
+    eta = point.intercept[:, None] + (fused.build @ point.psi) @ fused.rows.z.T
+    return int((np.diff(eta, axis=0) < 0).any(axis=0).sum())
+
+
 def fold_losses(
-    fused: Fused, train: np.ndarray, test: np.ndarray, penalties: np.ndarray, scoring: str, rearrange: bool
+    fused: Fused, train: np.ndarray, test: np.ndarray, penalties: np.ndarray, scoring: str, crossing: str
 ) -> np.ndarray:
     """(penalty,) mean losses of the rows left out, of a path on the others, standardised among themselves."""
     rows = fused.rows
@@ -233,10 +265,10 @@ def fold_losses(
     scale = np.sqrt(weight @ (rows.z[train] - centre) ** 2)
     scale[scale <= 1e-12] = 1.0
     part = replace(fused, rows=Rows((rows.z[train] - centre) / scale, rows.code[train], weight))
-    law = replace(fused.family, rearranged=rearrange)
+    law = replace(fused.family, rearranged=crossing != "report")
     z, code, share = (rows.z[test] - centre) / scale, rows.code[test].astype(int), rows.weight[test]
     losses = []
-    for point in part.path(penalties):
+    for point in walk(part, penalties, crossing):
         chances = probabilities(law, point.intercept[:, None] + (fused.build @ point.psi) @ z.T)
         losses.append(float(share @ row_losses(chances, code, scoring) / share.sum()))
     return np.array(losses)

@@ -98,7 +98,7 @@ class Fused:
     def largest(self) -> float:
         """The least lam at which no penalised coefficient moves (with unpenalised ones at their maximum)."""
         null = self.null()
-        gradient = self._gradient(self._state(null.intercept, null.psi))[1]
+        gradient = self.gradient_at(self.state_at(null.intercept, null.psi))[1]
         factor = self.shrinkage.factor
         penalised = factor > 0
         if not penalised.any():
@@ -116,12 +116,12 @@ class Fused:
 
     def solve(self, lam: float, warm: "_Warm", *, before: float = np.inf) -> Point:
         """The minimiser at `lam` from a warm start; `before` is the lam that this solves, for the strong rule."""
-        state = self._state(*warm)
+        state = self.state_at(*warm)
         working = self._screen(state, lam, before)
         iteration = 0
         while iteration < NEWTON:
             iteration += 1
-            intercepts, gradient = self._gradient(state)
+            intercepts, gradient = self.gradient_at(state)
             residual = self._residual(state, intercepts, gradient, lam)
             worst = max(float(np.abs(intercepts).max()), float(residual.max(initial=0.0)))
             if worst <= self.tol:
@@ -141,16 +141,16 @@ class Fused:
             return factor == 0
         if rho == 0 or np.isinf(before):
             return free | (rho == 0)
-        gradient = self._gradient(state)[1]
+        gradient = self.gradient_at(state)[1]
         return free | (np.abs(gradient) >= factor * rho * (2 * lam - before))
 
-    def _penalties(self, lam: float) -> tuple[np.ndarray, np.ndarray]:
+    def penalties_at(self, lam: float) -> tuple[np.ndarray, np.ndarray]:
         """Lasso and ridge weights (part, column); an infinite lam leaves penalised coefficients at 0."""
         if np.isinf(lam):
             return np.where(self.shrinkage.factor > 0, np.inf, 0.0), np.zeros_like(self.shrinkage.factor)
         return lam * self.shrinkage.rho * self.shrinkage.factor, lam * (1 - self.shrinkage.rho) * self.shrinkage.factor
 
-    def _state(self, intercept: np.ndarray, psi: np.ndarray) -> _State:
+    def state_at(self, intercept: np.ndarray, psi: np.ndarray) -> _State:
         eta = intercept[:, None] + (self.build @ psi) @ self.rows.z.T
         value, slope, bend = derivatives(self.family, eta, self.rows.code)
         weight = self.rows.weight
@@ -163,13 +163,13 @@ class Fused:
         loss = -float(self.rows.weight @ np.where(self.rows.weight > 0, value, 0.0))
         return loss if np.isfinite(loss) else np.inf
 
-    def _gradient(self, state: _State) -> tuple[np.ndarray, np.ndarray]:
+    def gradient_at(self, state: _State) -> tuple[np.ndarray, np.ndarray]:
         """By the intercepts (cut,) and by psi (part, column)."""
         return state.slope.sum(axis=1), self.build.T @ (state.slope @ self.rows.z)
 
     def _residual(self, state: _State, intercepts: np.ndarray, gradient: np.ndarray, lam: float) -> np.ndarray:
         """Distance of the gradient from the subdifferential, (part, column)."""
-        lasso, ridge = self._penalties(lam)
+        lasso, ridge = self.penalties_at(lam)
         smooth = gradient + ridge * state.psi
         with np.errstate(invalid="ignore"):
             active = np.abs(smooth + lasso * np.sign(state.psi))
@@ -179,7 +179,7 @@ class Fused:
         self, state: _State, working: np.ndarray, intercepts: np.ndarray, gradient: np.ndarray, lam: float
     ) -> _State | None:
         """One proximal Newton step with a line search; None where nothing decreases any more."""
-        lasso, ridge = self._penalties(lam)
+        lasso, ridge = self.penalties_at(lam)
         part, column = np.nonzero(working)
         hessian, cross, own = second_derivatives(state.bend, self.build, self.rows.z, part, column)
         hessian = hessian + np.diag(ridge[part, column])
@@ -198,7 +198,7 @@ class Fused:
         here = state.loss + self._penalty(state.psi, lam)
         if not -gain > ROUNDING * abs(here):
             return None
-        full = self._state(state.intercept + move, state.psi + step)
+        full = self.state_at(state.intercept + move, state.psi + step)
         if full.loss + self._penalty(full.psi, lam) <= here + SUFFICIENT * gain + 1e-15 * abs(here):
             return full
         for halving in range(1, HALVINGS):
@@ -206,17 +206,17 @@ class Fused:
             there = state.intercept + share * move, state.psi + share * step
             value = self._loss(*there) + self._penalty(there[1], lam)
             if value <= here + SUFFICIENT * share * gain + 1e-15 * abs(here):
-                return self._state(*there)
+                return self.state_at(*there)
         return None
 
     def _penalty(self, psi: np.ndarray, lam: float) -> float:
         if np.isinf(lam):
             return 0.0
-        lasso, ridge = self._penalties(lam)
+        lasso, ridge = self.penalties_at(lam)
         return float((lasso * np.abs(psi) + 0.5 * ridge * psi**2).sum())
 
     def _point(self, state: _State, lam: float, iterations: int) -> Point:
-        intercepts, gradient = self._gradient(state)
+        intercepts, gradient = self.gradient_at(state)
         residual = self._residual(state, intercepts, gradient, lam)
         kkt = max(float(np.abs(intercepts).max()), float(residual.max(initial=0.0)))
         objective = state.loss + self._penalty(state.psi, lam)

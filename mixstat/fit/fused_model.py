@@ -21,20 +21,30 @@ CONVEX = ("logit", "probit", "cloglog", "loglog")
 
 
 class Placed(NamedTuple):
-    """A fused problem, its lam, where its parts stand in theta: `cuts` (cut,), `slopes` (part, column), and which rows
-    of the data are its own: `used` (row,)."""
+    """A fused problem, its lam, where its parts stand in theta: `cuts` (cut,), `slopes` (part, column), which rows of
+    the data are its own: `used` (row,), and the means of their columns, at which its columns are centred."""
 
     fused: Fused
     lam: float
     cuts: np.ndarray
     slopes: np.ndarray
     used: np.ndarray
+    centre: np.ndarray
 
     def theta(self, point: Point) -> np.ndarray:
         """Free parameters; slopes of the house are those of high categories, the path's those of low ones."""
         theta = np.zeros(len(self.cuts) + self.slopes.size)
-        theta[self.cuts], theta[self.slopes] = point.intercept, -point.psi
+        theta[self.cuts] = point.intercept - (self.fused.build @ point.psi) @ self.centre
+        theta[self.slopes] = -point.psi
         return theta
+
+    def point(self, solution: Solution) -> Point:
+        """The point that a solution of `maximize_fused` stands for."""
+        assert solution.certificate is not None
+        psi = -solution.theta[self.slopes]
+        intercept = solution.theta[self.cuts] + (self.fused.build @ psi) @ self.centre
+        objective, kkt, gap = solution.certificate
+        return Point(self.lam, intercept, psi, objective, np.nan, kkt, gap, solution.iterations)
 
 
 def placed(model: Model) -> Placed | None:
@@ -67,18 +77,22 @@ def placed(model: Model) -> Placed | None:
     total, shares = lasso + ridge, lasso.sum() / (lasso + ridge).sum()
     if not np.allclose(lasso, shares * total, rtol=1e-12, atol=0.0):
         return None
-    rows, used, weight = _rows(model, outcome.data, np.array(next(iter(columns)))[kept])
+    rows, used, centre, weight = _rows(model, outcome.data, np.array(next(iter(columns)))[kept])
     lam = float(total.max()) / weight
     bare = Ordinal(levels=family.levels, kind=family.kind, link=family.link, common=False)
     fused = Fused(bare, rows, _build(family), Shrinkage(float(shares), total / weight / lam))
-    return Placed(fused, lam, cuts, places, used)
+    return Placed(fused, lam, cuts, places, used, centre)
 
 
 def maximize_fused(model: Model, place: Placed) -> Found:
     """The penalised maximum as the house's solution, with the certificate as its status."""
     problem = Problem(model.mixture, model.data, model.ties, model.penalty)
     point = place.fused.path(_approach(place))[-1]
-    theta = place.theta(point)
+    return certified(problem, place.theta(point), point)
+
+
+def certified(problem: Problem, theta: np.ndarray, point: Point, where: str = "") -> Found:
+    """A point as the house's solution; `where` its cuts are held from crossing."""
     at = problem.expect(theta)
     start = Start("path", at.log_likelihood, at.objective, "converged", 1, point.iterations)
     solution = Solution(
@@ -89,8 +103,8 @@ def maximize_fused(model: Model, place: Placed) -> Found:
         None,
         np.nan,
         None,
-        np.array([float(model.data.weight.sum())]),
-        Verdict(point.kkt <= CERTIFIED, False, _words(point), 0.0),
+        np.array([float(np.asarray(problem.design.weight).sum())]),
+        Verdict(point.kkt <= CERTIFIED, False, _words(problem, point, where), 0.0),
         (start,),
         point.iterations,
         certificate=(point.objective, point.kkt, point.gap),
@@ -105,23 +119,27 @@ def _approach(place: Placed) -> list[float]:
     return [*(largest * 0.5**step for step in range(1, steps)), place.lam]
 
 
-def _words(point: Point) -> str:
+def _words(problem: Problem, point: Point, where: str) -> str:
     gap = "" if np.isnan(point.gap) else f", duality gap {max(point.gap, 0.0):.1e}"
+    penalised = "penalised " if (problem.penalty.lasso + problem.penalty.ridge).any() else ""
+    held = f" among fits whose cumulative probabilities cross nowhere {where}" if where else ""
     if point.kkt <= CERTIFIED:
-        return f"converged: the penalised maximum, KKT residual {point.kkt:.1e}{gap}"
-    return f"not converged: KKT residual {point.kkt:.1e}{gap}; a larger penalty is easier"
+        return f"converged: the {penalised}maximum{held}, KKT residual {point.kkt:.1e}{gap}"
+    return f"not converged{held}: KKT residual {point.kkt:.1e}{gap}; a larger penalty is easier"
 
 
-def _rows(model: Model, response: int, columns: np.ndarray) -> tuple[Rows, np.ndarray, float]:
-    """The rows that count, with weights that sum to 1; which they are; the total weight."""
+def _rows(model: Model, response: int, columns: np.ndarray) -> tuple[Rows, np.ndarray, np.ndarray, float]:
+    """The rows that count, centred, with weights that sum to 1; which they are; the centre; the total weight."""
     data = model.data
     weight = data.weight if data.unit is None else data.weight[data.unit]
     seen = data.observed[response]
-    used = weight > 0 if seen is None else (weight > 0) & np.asarray(seen, dtype=bool)
+    used = weight > 0 if seen is None else (weight > 0) & np.asarray(seen, dtype=bool).reshape(len(weight))
     total = float(data.weight.sum())
-    z = np.ascontiguousarray(data.columns[columns][:, used].T)
-    code = data.responses[response].reshape(-1, len(used))[0, used]
-    return Rows(z, code, weight[used] / total), used, total
+    z = np.ascontiguousarray(data.columns[np.ix_(columns, np.flatnonzero(used))].T)
+    code, share = data.responses[response].reshape(-1, len(used))[0, used], weight[used] / total
+    centre = share @ z / share.sum()
+    z -= centre
+    return Rows(z, code, share), used, centre, total
 
 
 def _build(family: Ordinal) -> np.ndarray:

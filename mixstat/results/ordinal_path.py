@@ -17,8 +17,9 @@ class OrdinalPath(NamedTuple):
     `table` has a row a penalty: `penalty`, `loss` (cross-validated), its
     `std_error` over folds, `log_likelihood`, `nonzero` slopes, `aic`, `bic`
     (parameters that are not zero), `objective` (mean penalised loss), `kkt_residual`, `duality_gap` (NaN where the dual
-    is not known: other links and kinds, elastic nets) and `iterations`. `coefficients` is long: `penalty`,
-    `parameter`, `term`, `standardized` (slopes of covariates with unit variance). `marks` are penalties by label.
+    is not known: other links and kinds, elastic nets), `crossed` training rows and `iterations`. `coefficients` is
+    long: `penalty`, `parameter`, `term`, `standardized` (slopes of covariates with unit variance). `marks` are
+    penalties by label.
     """
 
     table: pd.DataFrame
@@ -43,17 +44,19 @@ def ordinal_path(
     points: Sequence[Point],
     names: Sequence[tuple[str, str]],
     left_out: np.ndarray,
+    crossed: np.ndarray,
     marks: Mapping[str, float],
     scoring: str,
     weight: float,
     units: int,
 ) -> OrdinalPath:
-    """Points with the (parameter, term) of their slopes in order, and losses `left_out` (penalty, fold).
+    """Points with the (parameter, term) of their slopes in order, losses `left_out` (penalty, fold), and how many rows
+    of the data `crossed` (penalty,).
 
     `weight` is that of all `units`.
     """
     rows, slopes = [], []
-    for point, folds in zip(points, left_out, strict=True):
+    for point, folds, crossing in zip(points, left_out, crossed, strict=True):
         log_likelihood, nonzero = -weight * point.loss, int((point.psi != 0).sum())
         parameters = nonzero + len(point.intercept)
         rows.append(
@@ -68,6 +71,7 @@ def ordinal_path(
                 "objective": point.objective,
                 "kkt_residual": point.kkt,
                 "duality_gap": point.gap,
+                "crossed": int(crossing),
                 "iterations": point.iterations,
             }
         )

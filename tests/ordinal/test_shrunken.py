@@ -62,17 +62,6 @@ def test_large_factors_on_differences_are_the_parallel_lasso():
         assert model.log_likelihood_ == pytest.approx(value, abs=1e-5)
 
 
-def test_a_fit_that_crosses_says_so_or_sorts():
-    model = shrunken(0.002, l1_ratio=0.0)
-    assert model.fitted_.solution.certificate[0] == pytest.approx(0.846730505818, abs=1e-10)
-    with pytest.raises(ms.DataError, match=r"3 of 1000 rows.*cross"):
-        model.predict_proba(table())
-    sorted_ = shrunken(0.002, l1_ratio=0.0, rearrange=True)
-    chances = sorted_.predict_proba(table())
-    assert chances.min() >= 0
-    np.testing.assert_allclose(chances.sum(axis=1), 1.0, atol=1e-12)
-
-
 def test_more_columns_than_rows_and_copies_of_columns():
     rng = np.random.default_rng(5)
     x = rng.normal(size=(120, 200))

@@ -1,5 +1,6 @@
 """Predicting: means, densities, class probabilities and simulation from a fitted estimator."""
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ from mixstat.estimators.model.checks import choice
 from mixstat.estimators.model.plan import checked_family
 from mixstat.estimators.model.random import generator
 from mixstat.estimators.model.units import check_weight
-from mixstat.exceptions import DataError, OptionError
+from mixstat.exceptions import CrossingWarning, DataError, OptionError
+from mixstat.fit import crossing
 from mixstat.formula.frame import Table
 from mixstat.inference.prediction import UnitPosterior
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 OVER_TIME = ("survival", "hazard", "cumulative_hazard")
 KINDS = ("mean", "expert_mean", "subject", "density", "log_density", *OVER_TIME)
 WEIGHTS = ("gate", "responsibilities")
+ROUNDING = 1e-12
+"""Of probabilities."""
 
 
 def family_of(estimator: Any) -> Family:
@@ -91,6 +95,7 @@ class Predicting:
         new = new_data.read(self.fitted_, table, response=False, by_unit=False)
         means = outputs.class_means(self.fitted_, new)
         if kind == "expert_mean":
+            means = [m._replace(values=_checked_probabilities(m.values)) if m.slot.family.ordered else m for m in means]
             return _one_or_list([m.values.squeeze(2) if m.values.shape[2] == 1 else m.values for m in means])
         by_gate = weights == "gate"
         weight = new_data.row_gate(self.fitted_, new) if by_gate else new_data.row_responsibilities(self.fitted_, table)
@@ -118,10 +123,25 @@ class Predicting:
         """Probabilities of the response's categories (row, category), in the order of `classes_`."""
         check_is_fitted(self, "fitted_")
         new = new_data.read(self.fitted_, self._new_table(X, None), response=False, by_unit=False)
-        mean = outputs.class_means(self.fitted_, new)[0]
-        chances = np.einsum("nkc,nk->nc", mean.values, new_data.row_gate(self.fitted_, new))
-        _require_probabilities(chances)
-        return chances
+        mean = _checked_probabilities(outputs.class_means(self.fitted_, new)[0].values)
+        return np.einsum("nkc,nk->nc", mean, new_data.row_gate(self.fitted_, new))
+
+    def _count_crossed(self) -> None:
+        """Learn `n_crossed_`, rows whose cumulative probabilities of ordered categories cross."""
+        problem = getattr(self, "_problem", None)
+        if problem is not None and crossing.has_ordered(problem):
+            self.n_crossed_ = crossing.count_crossed(problem, self.fitted_.solution.phi)
+
+    def _warn_of_crossing(self) -> None:
+        self._count_crossed()
+        crossed, fitted = getattr(self, "n_crossed_", 0), self.fitted_
+        if crossed and any(outcome.crossing == "report" for outcome in fitted.plan.outcomes):
+            warnings.warn(
+                f"{crossed} of {fitted.sample.n_rows} rows have a category of negative probability: their cumulative "
+                "probabilities cross, and predict_proba raises for such rows; see crossing=",
+                CrossingWarning,
+                stacklevel=4,
+            )
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """The gate's class probabilities before the response is seen: (unit, class) if X has the model's unit column,
@@ -170,15 +190,17 @@ class Predicting:
         return self._table(X, y, reset=False)[0]
 
 
-def _require_probabilities(chances: np.ndarray) -> None:
-    """Cumulative probabilities of ordered categories cross where slopes differ and rows lie far out."""
-    crossed = np.flatnonzero((chances < 0).any(axis=1))
+def _checked_probabilities(chances: np.ndarray) -> np.ndarray:
+    """Probabilities (row, ..., category), rounding below 0 cut off; those of rows whose cumulative ones cross are an
+    error: slopes differ, and the rows lie far out."""
+    crossed = np.flatnonzero((chances < -ROUNDING).any(axis=tuple(range(1, chances.ndim))))
     if len(crossed):
         raise DataError(
             f"{len(crossed)} of {len(chances)} rows, the first at position {crossed[0]}, have a category of negative "
-            "probability: their cumulative probabilities cross. rearrange=True sorts them; slopes='shrunken' with a "
-            "larger penalty, or slopes='parallel', cross less or never"
+            "probability: their cumulative probabilities cross. crossing='rearrange' sorts them; slopes='shrunken' "
+            "with a larger penalty, slopes='parallel' or crossing='constrain' cross less or never"
         )
+    return np.maximum(chances, 0.0)
 
 
 def _one_or_list(values: list[np.ndarray]) -> Any:

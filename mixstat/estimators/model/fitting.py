@@ -31,6 +31,7 @@ from mixstat.estimators.model.state import Fitted, Request, atoms_of
 from mixstat.estimators.model.timing import with_times
 from mixstat.estimators.model.units import first_rows
 from mixstat.exceptions import DataError, FormulaError, OptionError
+from mixstat.fit.crossing import WAYS, without_crossing
 from mixstat.fit.fused_model import maximize_fused, placed
 from mixstat.fit.maximize import Found, Model, maximize
 from mixstat.fit.penalty import Penalty, pseudo_weight
@@ -217,14 +218,17 @@ def _found(request: Request, standardized: Standardized, assembled: Assembled, s
     model = standardized.model.weighted(1 / sample.mean_weight)
     place = placed(model)
     if place is not None:
-        return maximize_fused(model, place)
-    return maximize(
-        model,
-        request.options,
-        request.rng,
-        start=_start(request, assembled, standardized.jacobian, standardized.ties, sample),
-        keep_order=request.prior_classes is not None,
-    )
+        found = maximize_fused(model, place)
+    else:
+        found = maximize(
+            model,
+            request.options,
+            request.rng,
+            start=_start(request, assembled, standardized.jacobian, standardized.ties, sample),
+            keep_order=request.prior_classes is not None,
+        )
+    ways = {outcome.crossing for outcome in request.plan.outcomes} & set(WAYS)
+    return without_crossing(model, place, found, ways.pop()) if ways else found
 
 
 def _standardized(data: Data, scaling: Scaling, gate_columns: tuple[int, ...]) -> Data:

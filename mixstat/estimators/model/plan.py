@@ -28,7 +28,8 @@ class OutcomePlan(NamedTuple):
     what is measured at every occasion of a repeated outcome; they make no columns of the design. `members` are the
     plans of parallel outcomes, which are one outcome to the mixture: formulas of theirs are ours, by their own keys.
     `factors` are of the penalty, by names of terms, columns or parameters; `separable` outcomes keep columns that are
-    linear combinations of others, which the penalty tells apart.
+    linear combinations of others, which the penalty tells apart. `crossing` is what is done where cumulative
+    probabilities of ordered categories cross.
     """
 
     key: str
@@ -44,6 +45,7 @@ class OutcomePlan(NamedTuple):
     members: "tuple[OutcomePlan, ...]" = ()
     factors: Mapping[str, float] = {}
     separable: bool = False
+    crossing: str = "report"
 
     @property
     def own(self) -> "tuple[OutcomePlan, ...]":

@@ -7,6 +7,7 @@ import pandas as pd
 
 from mixstat.estimators.model.diagnosis import column_names
 from mixstat.estimators.model.expansions import notes_on_expansions
+from mixstat.estimators.model.ordinal_notes import ordinal_words
 from mixstat.estimators.model.plan import GATE
 from mixstat.estimators.model.state import Fitted
 from mixstat.estimators.model.survival_notes import survival_notes
@@ -20,6 +21,7 @@ from mixstat.results.tables import tidy
 
 NAIVE = "penalised fit: standard errors are those of the unpenalised information, conditional on zeros"
 ERRORLESS = "penalised fit: no standard errors, which would be naive; bootstrap() resamples the whole fit"
+HELD = "fit held from crossing: no standard errors, which would be naive; bootstrap() resamples the whole fit"
 NOTHING = 1e-6
 """Of a derivative, beside the largest one of the same coefficient."""
 
@@ -105,14 +107,18 @@ def facts_of(fitted: Fitted) -> dict[str, Any]:
     }
 
 
-def summarize(fitted: Fitted, table: pd.DataFrame, name: str) -> Summary:
-    """Facts, one section an expert, the gate, and notes on what was dropped, shared, fixed or not certified."""
+def summarize(fitted: Fitted, table: pd.DataFrame, name: str, *, sign: str = "minus") -> Summary:
+    """Facts, one section an expert, the gate, and notes on what was dropped, shared, fixed or not certified.
+
+    `sign` is that of the slopes of ordered categories in the table.
+    """
     facts = facts_of(fitted)
     plan = fitted.plan
     families = ", ".join(dict.fromkeys(outcome.family.name for outcome in plan.outcomes))
     shown = [
         ("Model", f"{name}, family {families}"),
         *(("Formula", outcome.shown) for outcome in plan.outcomes[:6]),
+        *(("Predictor", words) for words in ordinal_words(fitted, sign)),
         ("Gate", "equal shares" if plan.gate is None and facts["n_experts"] > 1 else (plan.gate or "none")),
         ("Units", _units(fitted, facts)),
         ("Log-likelihood", f"{facts['log_likelihood']:.4f}  ({facts['n_parameters']} parameters)"),
@@ -196,6 +202,8 @@ def _notes(fitted: Fitted) -> list[str]:
         notes.append(NAIVE if fitted.solution.certificate is None else ERRORLESS)
         gone = [label.name for label, zero in zip(labels_of(fitted), zeroed(fitted), strict=True) if zero]
         notes += [f"zero, and not counted as parameters: {', '.join(gone)}"] if gone else []
+    elif fitted.solution.certificate is not None:
+        notes.append(HELD)
     return notes
 
 

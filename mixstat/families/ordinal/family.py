@@ -13,8 +13,8 @@ Reference: Agresti (2010), Analysis of Ordinal Categorical Data; Faletto and Bie
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import ClassVar
+from functools import cached_property
+from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -85,10 +85,36 @@ class Ordinal(Family):
         shrink = jnp.exp(-next(parts))
         return [value * shrink for value in values]
 
+    @property
+    def may_cross(self) -> bool:
+        """Whether cumulative probabilities of some rows may fall from a category to the next."""
+        return self.kind == "cumulative" and bool(self.own) and self.cuts > 1
+
+    @cached_property
+    def composition(self) -> np.ndarray:
+        """(cut, P) what eta_1, ..., eta_q are sums of, apart from the scale."""
+        plain, count = replace(self, scaled=False), len(self.parameters)
+        parts = np.eye(count)[: len(plain.parameters)]
+        return np.array([value + np.zeros(count) for value in plain.predictors(list(parts))])
+
+    @property
+    def steps(self) -> np.ndarray:
+        """(cut - 1, P) what eta_(k+1) - eta_k is the sum of; a row crosses where it is negative."""
+        return np.diff(self.composition, axis=0)
+
     def log_density(self, eta: Sequence[Array], data: Array) -> Array:
         values, code = self.predictors(eta), data[0]
         logs = {"cumulative": _cumulative, "stopping": _stopping, "adjacent": _adjacent}[self.kind]
         return logs(LINKS[self.link], values, code)
+
+    def score(self, eta: Array, data: Array) -> Array:
+        return self.score_and_curvature(eta, data)[0] if self.kind == "cumulative" else super().score(eta, data)
+
+    def score_and_curvature(self, eta: Array, data: Array) -> tuple[Array, Array]:
+        """In closed form of cumulative probabilities, by the two predictors beside the category."""
+        if self.kind != "cumulative":
+            return super().score_and_curvature(eta, data)
+        return _derivatives(self, eta, data[0])
 
     def mean(self, eta: Sequence[Array]) -> Array:
         """(category, row); negative where the cuts cross."""
@@ -97,11 +123,10 @@ class Ordinal(Family):
         values = [jnp.broadcast_to(v, shape) for v in values]
         link = LINKS[self.link]
         if self.kind == "cumulative":
-            if self.rearranged:
-                values = list(jnp.sort(jnp.stack(values), axis=0))
-            below = [jnp.exp(link.log_lower(v)) for v in values]
-            inner = [high - low for low, high in pairwise(below)]
-            return jnp.stack([below[0], *inner, jnp.exp(link.log_upper(values[-1]))])
+            stacked = jnp.stack(values)
+            stacked = jnp.sort(stacked, axis=0) if self.rearranged else stacked
+            ends = jnp.exp(link.log_lower(stacked[:1])), jnp.exp(link.log_upper(stacked[-1:]))
+            return jnp.concatenate([ends[0], _between(link, stacked[1:], stacked[:-1]), ends[1]])
         logs = {"stopping": _stopping, "adjacent": _adjacent}[self.kind]
         return jnp.stack([jnp.exp(logs(link, values, jnp.full(shape, float(k)))) for k in range(self.cuts + 1)])
 
@@ -149,15 +174,72 @@ class Ordinal(Family):
         return np.log(totals[:-1] / totals[1:])
 
 
-def _cumulative(link: Link, values: list[Array], code: Array) -> Array:
-    """log[F(eta_y) - F(eta_(y-1))]; NaN where the two cuts beside the category cross."""
+def _between(link: Link, upper: Array, lower: Array) -> Array:
+    """F(upper) - F(lower), its relative precision kept; negative where they cross, 0 where they meet."""
+    high, low = jnp.maximum(upper, lower), jnp.minimum(upper, lower)
+    apart = high > low
+    size = jnp.exp(link.log_between(jnp.where(apart, high, low + 1.0), low))
+    return jnp.where(apart, jnp.where(upper > lower, size, -size), 0.0)
+
+
+def _derivatives(family: Ordinal, eta: Array, code: Array) -> tuple[Array, Array]:
+    """Score (P, row) and curvature (P, P, row) of cumulative probabilities."""
+    values = family.predictors(list(eta))
+    beside = _beside(LINKS[family.link], values, code)
+    place = jnp.arange(family.cuts)[:, None]
+    high, low = (family.composition.T @ (place == at) for at in (code, code - 1))
+    if family.scaled:
+        shrink = jnp.exp(-eta[-1])
+        high = (high * shrink).at[-1].set(-beside.upper)
+        low = (low * shrink).at[-1].set(-beside.lower)
+    score = beside.by_upper * high + beside.by_lower * low
+    mixed = beside.mixed * (high[:, None] * low[None] + low[:, None] * high[None])
+    curvature = beside.upper_twice * high[:, None] * high[None] + beside.lower_twice * low[:, None] * low[None] + mixed
+    if family.scaled:
+        curvature = curvature.at[-1].add(-score).at[:-1, -1].add(-score[:-1])
+    return score, curvature
+
+
+class _Beside(NamedTuple):
+    """Predictors beside each row's category (0 where there is none), and derivatives of log[F(upper) - F(lower)]."""
+
+    upper: Array
+    lower: Array
+    by_upper: Array
+    by_lower: Array
+    upper_twice: Array
+    lower_twice: Array
+    mixed: Array
+
+
+def _beside(link: Link, values: list[Array], code: Array) -> _Beside:
     last = len(values)
+    upper, lower = _ends(values, code)
+    density = _own(link, upper, lower, code, last)
+    by_upper = jnp.where(code < last, jnp.exp(link.log_slope(upper) - density), 0.0)
+    by_lower = jnp.where(code > 0, -jnp.exp(link.log_slope(lower) - density), 0.0)
+    upper_twice = by_upper * (link.tilt(upper) - by_upper)
+    lower_twice = by_lower * (link.tilt(lower) - by_lower)
+    return _Beside(upper, lower, by_upper, by_lower, upper_twice, lower_twice, -by_upper * by_lower)
+
+
+def _ends(values: list[Array], code: Array) -> tuple[Array, Array]:
+    """eta_y and eta_(y-1), 0 where there is none."""
     upper = sum(jnp.where(code == k, value, 0.0) for k, value in enumerate(values))
     lower = sum(jnp.where(code == k + 1, value, 0.0) for k, value in enumerate(values))
+    return upper, lower
+
+
+def _own(link: Link, upper: Array, lower: Array, code: Array, last: int) -> Array:
+    """log[F(eta_y) - F(eta_(y-1))]; NaN where the two cuts beside the category cross."""
     inside = (code > 0) & (code < last)
     between = link.log_between(jnp.where(inside, upper, 1.0), jnp.where(inside, lower, 0.0))
     ends = jnp.where(code == 0, link.log_lower(upper), link.log_upper(lower))
     return jnp.where(inside, between, ends)
+
+
+def _cumulative(link: Link, values: list[Array], code: Array) -> Array:
+    return _own(link, *_ends(values, code), code, len(values))
 
 
 def _stopping(link: Link, values: list[Array], code: Array) -> Array:

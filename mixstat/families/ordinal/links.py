@@ -41,6 +41,12 @@ class Link(Protocol):
     def log_between(self, upper: Array, lower: Array) -> Array:
         """log[F(upper) - F(lower)]; NaN where they cross."""
 
+    def log_slope(self, eta: Array) -> Array:
+        """log F'(eta)."""
+
+    def tilt(self, eta: Array) -> Array:
+        """F''(eta) / F'(eta)."""
+
     def cdf(self, eta: np.ndarray) -> np.ndarray:
         """F on the host."""
 
@@ -57,6 +63,12 @@ class Logit(NamedTuple):
 
     def log_between(self, upper: Array, lower: Array) -> Array:
         return -softplus(-upper) - softplus(lower) + log1mexp(upper - lower)
+
+    def log_slope(self, eta: Array) -> Array:
+        return -softplus(eta) - softplus(-eta)
+
+    def tilt(self, eta: Array) -> Array:
+        return -jnp.tanh(0.5 * eta)
 
     def cdf(self, eta: np.ndarray) -> np.ndarray:
         return 0.5 * (1.0 + np.tanh(0.5 * eta))
@@ -77,11 +89,17 @@ class Probit(NamedTuple):
         high, low = jnp.where(mirror, -lower, upper), jnp.where(mirror, -upper, lower)
         middle, gap = 0.5 * (upper + lower), upper - lower
         close = gap * (1.0 + jnp.abs(middle)) < CLOSE
-        top, bottom = jax.scipy.special.log_ndtr(high), jax.scipy.special.log_ndtr(jnp.where(close, high - 1.0, low))
+        top, bottom = jax.scipy.special.log_ndtr(jnp.stack([high, jnp.where(close, high - 1.0, low)]))
         far = top + log1mexp(top - bottom)
         gap, middle = jnp.where(close, gap, CLOSE), jnp.where(close, middle, 0.0)
         near = jnp.log(gap) - 0.5 * middle**2 - LOG_ROOT + jnp.log1p(gap**2 * (middle**2 - 1.0) / 24.0)
         return jnp.where(close, near, far)
+
+    def log_slope(self, eta: Array) -> Array:
+        return -0.5 * eta**2 - LOG_ROOT
+
+    def tilt(self, eta: Array) -> Array:
+        return -eta
 
     def cdf(self, eta: np.ndarray) -> np.ndarray:
         return ndtr(eta)
@@ -101,6 +119,12 @@ class Cloglog(NamedTuple):
         below = _exp(lower)
         return -below + log1mexp(below * expm1(jnp.minimum(upper - lower, FARTHEST)))
 
+    def log_slope(self, eta: Array) -> Array:
+        return eta - _exp(eta)
+
+    def tilt(self, eta: Array) -> Array:
+        return 1.0 - _exp(eta)
+
     def cdf(self, eta: np.ndarray) -> np.ndarray:
         return -np.expm1(-np.exp(np.minimum(eta, FARTHEST)))
 
@@ -118,6 +142,12 @@ class Loglog(NamedTuple):
     def log_between(self, upper: Array, lower: Array) -> Array:
         return Cloglog().log_between(-lower, -upper)
 
+    def log_slope(self, eta: Array) -> Array:
+        return -eta - _exp(-eta)
+
+    def tilt(self, eta: Array) -> Array:
+        return _exp(-eta) - 1.0
+
     def cdf(self, eta: np.ndarray) -> np.ndarray:
         return np.exp(-np.exp(np.minimum(-eta, FARTHEST)))
 
@@ -134,6 +164,12 @@ class Cauchit(NamedTuple):
 
     def log_between(self, upper: Array, lower: Array) -> Array:
         return jnp.log(jnp.arctan2(upper - lower, 1.0 + upper * lower)) - LOG_PI
+
+    def log_slope(self, eta: Array) -> Array:
+        return -jnp.log1p(eta**2) - LOG_PI
+
+    def tilt(self, eta: Array) -> Array:
+        return -2.0 * eta / (1.0 + eta**2)
 
     def cdf(self, eta: np.ndarray) -> np.ndarray:
         return np.arctan2(1.0, -np.asarray(eta)) / np.pi
