@@ -111,8 +111,8 @@ def make(env: Any) -> Any:
         raise missing("gymnasium", f"the environment {env!r}") from None
     try:
         return gymnasium.make(env)
-    except gymnasium.error.DependencyNotInstalled as error:
-        raise missing("a package of its own (such as mujoco)", f"the environment {env!r}") from error
+    except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
+        raise missing(f"a package of its own ({error})", f"the environment {env!r}") from error
     except gymnasium.error.Error as error:
         raise OptionError(f"gymnasium cannot make {env!r}: {error}") from error
 

@@ -210,10 +210,7 @@ def _check(spec: SAC) -> None:
         raise OptionError("SAC needs a policy whose actions are bounded: GaussianMixturePolicy(..., squash=True)")
     if spec.buffer_size < spec.batch_size:
         raise OptionError(f"buffer_size ({spec.buffer_size}) must be at least batch_size ({spec.batch_size})")
-    for name, (low, high) in {"gamma": (0, 1), "tau": (0, 1), "learning_rate": (0, 1), "temperature": (0, 1e6)}.items():
-        value = getattr(spec, name)
-        if not low < value <= high:
-            raise OptionError(f"{name} must lie in ({low}, {high:g}], got {value!r}")
+    training.between(spec, gamma=(0, 1), tau=(0, 1), learning_rate=(0, 1), temperature=(0, 1e6))
     target = spec.target_entropy
     if isinstance(target, str) and target != "auto":
         raise OptionError(f"target_entropy must be a number, 'auto' or None, got {target!r}")

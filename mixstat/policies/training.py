@@ -243,6 +243,14 @@ def whole(name: str, value: Any, least: int = 1) -> int:
     return int(value)
 
 
+def between(spec: Any, **bounds: tuple[float, float]) -> None:
+    """OptionError unless each named option is above its first bound and at most its second."""
+    for name, (low, high) in bounds.items():
+        value = getattr(spec, name)
+        if isinstance(value, bool | str) or value is None or not low < value <= high:
+            raise OptionError(f"{name} must lie in ({low}, {high:g}], got {value!r}")
+
+
 def in_iterations(
     steps: int, per_iteration: int, *, report: int | None, save: int | None, restarts: int | None = None
 ) -> dict[str, int]:
