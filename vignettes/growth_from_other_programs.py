@@ -25,6 +25,7 @@
 # | gate, `gate="~ g1 + g2"` | `classmb = ~ g1 + g2` | `cluster_TIC` | `c ON g1 g2` |
 # | `between="~ x"` | terms of `fixed` and `mixture` | `growth_TIC` | `i s ON x` |
 # | a covariate of the occasion, `y ~ linear(t) + v` | the same | `TVC` | `y1-y6 ON v1-v6` |
+# | its latent rate, `Joint([y, v], states={"v": "rate"})` | - | `TVC`, `decompose = 1` | constraints |
 # | curve, `bilinear(t)` | formula splines, fixed knots | `curveFun = "BLS"` | constraints |
 # | latent changes, `change_scores(t)`, `wave=` | - | `getLCSM`, `curveFun = "NonP"` | constraints |
 # | `n_init=` | `gridsearch(rep=)` | `tries` | `STARTS` |

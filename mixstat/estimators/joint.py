@@ -1,6 +1,6 @@
 """Joint: several outcomes of one unit as one expert, f_k(y_1, ..., y_J); growth curves of a subject may correlate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mixstat.estimators.base import MixtureEstimator
@@ -40,6 +40,11 @@ class Joint(MixtureEstimator):
     shared : str or sequence of str
         What the classes of a mixture have in common: "random_covariance", "residual_covariance", parameters and
         covariates of all growth curves ("slope1") or of one ("slope1[read]"); `shared` of an outcome is its own.
+    states : mapping, optional
+        Decomposes a time-varying covariate: `{"v": "rate"}` lets a latent state of the outcome v, whose curve is
+        `change_scores`, act on all others at each occasion. The state is that in the interval that ends there: its
+        "rate" of change, its "change", or the change "since_first"; the effect is "rate_effect[y]", .... Random
+        coefficients of the others correlate with v's intercept (the trait), but not with its slope beyond that.
     cluster, tol, max_iter, verbose : as in `Regression`.
     """
 
@@ -51,6 +56,7 @@ class Joint(MixtureEstimator):
         residual_covariance: bool = True,
         proportional: bool = False,
         shared: str | Sequence[str] = (),
+        states: Mapping[str, str] | None = None,
         cluster: str | None = None,
         tol: float = 1e-9,
         max_iter: int = 200,
@@ -61,6 +67,7 @@ class Joint(MixtureEstimator):
         self.residual_covariance = residual_covariance
         self.proportional = proportional
         self.shared = shared
+        self.states = states
         self.cluster = cluster
         self.tol = tol
         self.max_iter = max_iter
@@ -83,12 +90,16 @@ class Joint(MixtureEstimator):
                 "Joint takes growth curves or regressions, not both; relate a distal outcome to the classes by "
                 "distal() after the fit"
             )
+        if self.states is not None and len(curves) < 2:
+            raise OptionError("states= lets a growth curve act on others: give Joint two or more of GrowthCurve")
         if not curves:
             return outcomes
         return curves[0].experts if len(curves) == 1 else self._parallel(curves)
 
     def _parallel(self, curves: Sequence[GrowthCurve]) -> list[Any]:
-        together = Together(self.random_covariance, self.residual_covariance, self.proportional, self.shared)
+        together = Together(
+            self.random_covariance, self.residual_covariance, self.proportional, self.shared, self.states
+        )
         parallel = ParallelCurves(tuple(curves), together)
         return [parallel, *parallel.covariates]
 

@@ -1,6 +1,7 @@
 """Parallel curves: the growth curves of a `Joint` as one outcome of the subject."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from mixstat.core.family import Family
@@ -8,6 +9,8 @@ from mixstat.estimators.growth import GrowthCurve, covariates_of, plan_growth
 from mixstat.estimators.model.checks import boolean
 from mixstat.estimators.model.plan import OutcomePlan, shared_names, split_gates
 from mixstat.exceptions import FormulaError, OptionError
+from mixstat.families.growth.change_scores import NONPARAMETRIC
+from mixstat.families.growth.driven import STATES, DrivenGrowth
 from mixstat.families.growth.parallel import ParallelGrowth
 from mixstat.formula.terms import parse_left
 
@@ -23,6 +26,7 @@ class Options(NamedTuple):
     residual_covariance: bool
     proportional: bool
     shared: str | Sequence[str]
+    states: Mapping[str, str] | None
 
 
 class ParallelCurves(NamedTuple):
@@ -62,15 +66,20 @@ class ParallelCurves(NamedTuple):
         names = tuple(parse_left(plan.formula).names[0] for plan in plans)
         if len(set(names)) < len(names):
             raise FormulaError(f"two outcomes of Joint model the same response: {', '.join(names)}")
+        state = _state(self.options, names, plans)
+        if state is not None:
+            order = sorted(range(len(names)), key=lambda place: names[place] != state[0])
+            plans, names = [plans[place] for place in order], tuple(names[place] for place in order)
         pairs = list(zip(plans, names, strict=True))
         members = tuple(_member(key, plan, name) for plan, name in pairs)
         parts = dict.fromkeys(WHOLE, "~ 1")
         for member, name in zip(members, names, strict=True):
             parts |= {f"{name}.{part}": source for part, source in member.parts.items()}
+            parts |= {} if state is None else {f"{name}.{state[1]}_effect": "~ 1"}
         lefts = ", ".join(map(_left, plans))
         form = "waves" if any(curve.wave is not None for curve in self.curves) else "parallel"
         shown = "; ".join(plan.shown for plan in plans)
-        family = _family(names, self.curves, plans, self.options)
+        family = _family(names, self.curves, plans, self.options, state)
         shared = (*shared_names(self.options.shared), *(s for plan, name in pairs for s in _shared(plan, name)))
         _require_whole(shared, family)
         return OutcomePlan(
@@ -99,7 +108,11 @@ def _member(key: str, plan: OutcomePlan, name: str) -> OutcomePlan:
 
 
 def _family(
-    names: tuple[str, ...], curves: Sequence[GrowthCurve], plans: Sequence[OutcomePlan], options: Options
+    names: tuple[str, ...],
+    curves: Sequence[GrowthCurve],
+    plans: Sequence[OutcomePlan],
+    options: Options,
+    state: tuple[str, str] | None,
 ) -> ParallelGrowth:
     correlated = boolean("residual_covariance", options.residual_covariance)
     for curve in curves:
@@ -118,14 +131,34 @@ def _family(
             "random_covariance= of an outcome of Joint needs Joint(..., random_covariance='by_outcome'); else the "
             "covariance of all random coefficients is Joint's, 'full' or groups such as [('intercept[y]', ...), ...]"
         )
-    return ParallelGrowth(
-        names,
-        tuple(plan.family for plan in plans),  # type: ignore[misc]
-        _blocks(options.random_covariance),
-        boolean("proportional", options.proportional),
-        by_outcome,
-        correlated,
+    form = ParallelGrowth if state is None else partial(DrivenGrowth, state=state[1])
+    return form(
+        names=names,
+        members=tuple(plan.family for plan in plans),  # type: ignore[misc]
+        blocks=_blocks(options.random_covariance),
+        proportional=boolean("proportional", options.proportional),
+        by_outcome=by_outcome,
+        correlated=correlated,
     )
+
+
+def _state(options: Options, names: Sequence[str], plans: Sequence[OutcomePlan]) -> tuple[str, str] | None:
+    """(outcome, its state) that acts on the other outcomes."""
+    if options.states is None:
+        return None
+    given = dict(options.states) if isinstance(options.states, Mapping) else {}
+    if len(given) != 1 or not set(given) <= set(names) or not set(given.values()) <= set(STATES):
+        raise OptionError(
+            f"states= names one outcome of {', '.join(map(repr, names))} and its state, one of "
+            f"{', '.join(map(repr, STATES))}, as in {{{names[-1]!r}: 'rate'}}, got {options.states!r}"
+        )
+    name, state = next(iter(given.items()))
+    curve = getattr(plans[list(names).index(name)].family, "curve", None)
+    if curve is None or curve.name != NONPARAMETRIC:
+        raise OptionError(f"states= is of an outcome with the curve change_scores, as in '{name} ~ change_scores(t)'")
+    if options.proportional:
+        raise OptionError("proportional=True and states= do not go together; leave one out")
+    return name, state
 
 
 def _blocks(wanted: str | Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...] | None:
