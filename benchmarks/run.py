@@ -22,6 +22,7 @@ SCRIPTS = (
     "inference",
     "growth",
     "survival",
+    "ordinal",
 )
 SMALL = {
     "gaussian": ["--n", "3000"],
@@ -34,9 +35,10 @@ SMALL = {
     "inference": ["--replicates", "10"],
     "growth": ["--n", "60", "--large", "200"],
     "survival": ["--n", "400"],
+    "ordinal": ["--n", "500", "--p", "5", "--divide", "100"],
 }
 PYTHON = ("mixstat", "jax", "numpy", "scipy", "scikit-learn", "stepmix", "statsmodels", "lifelines")
-R = ("flexmix", "mclust", "MoEClust", "poLCA", "survival", "flexsurv", "mpr")
+R = ("flexmix", "mclust", "MoEClust", "poLCA", "survival", "flexsurv", "mpr", "ordinal")
 BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
 
 

@@ -158,6 +158,6 @@ def _left_out(
 def uncrossed(model: Any) -> Any:
     """The model, with cumulative probabilities sorted in rows where they cross."""
     known = model.get_params()
-    if known.get("crossing") == "report":
-        return model.set_params(crossing="rearrange")
-    return model.set_params(rearrange=True) if "rearrange" in known else model
+    sorting = {"crossing": ("report", "rearrange"), "rearrange": (False, True)}
+    named = {name: sorting.get(name.rpartition("__")[2]) for name in known}
+    return model.set_params(**{name: pair[1] for name, pair in named.items() if pair and known[name] == pair[0]})

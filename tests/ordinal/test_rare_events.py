@@ -158,6 +158,15 @@ def test_the_comparison_fits_logistic_regression_of_the_category():
         np.testing.assert_allclose(alone.predict_proba(data.iloc[test])[:, 1], known, atol=1e-8)
 
 
+def test_models_that_may_cross_are_sorted():
+    from mixstat.estimators.rare_events import uncrossed
+
+    mixture = uncrossed(ms.MixtureOfExperts(ms.OrdinalRegression("y ~ x1", slopes="separate"), n_experts=2))
+    for model in (mixture.expert, uncrossed(ms.OrdinalRegression("y ~ x1"))):
+        assert model.family.rearranged
+    assert uncrossed(ms.Regression("y ~ x1", family="categorical")).family == "categorical"
+
+
 def test_the_comparison_says_what_it_cannot_do():
     few = pd.concat([table().query("y < 4"), table().query("y == 4").head(1)])
     with pytest.raises(ms.DataError, match="fewer folds"):
