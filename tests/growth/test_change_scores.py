@@ -274,6 +274,15 @@ def test_changes_of_other_curves_need_times():
     assert model.plot_changes([0, 2, 5]) is not None
 
 
+def test_a_subject_without_any_response_does_not_count():
+    table = table_of("change_scores")
+    empty = table.assign(y=table["y"].where(table["unit"] != 3))
+    kept, dropped = (fit("change_scores", t, wave="wave") for t in (empty, empty[empty["unit"] != 3]))
+    assert kept.log_likelihood_ == pytest.approx(dropped.log_likelihood_, abs=1e-6)
+    assert (kept.n_units_, kept.n_rows_) == (dropped.n_units_, dropped.n_rows_)
+    assert kept.bic() == pytest.approx(dropped.bic(), abs=1e-6)
+
+
 def test_common_times_need_no_waves():
     table = table_of("change_scores", jitter=0.0).dropna(subset="y")
     by_time, by_wave = fit("change_scores", table), fit("change_scores", table, wave="wave")

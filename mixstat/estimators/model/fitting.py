@@ -76,7 +76,7 @@ def prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
     gathered = None
     if plan.repeated:
         gathered = gather(plan, materialized, sample.unit, sample.unit_labels)
-        sample = sample._replace(repeated=True, seen=gathered.seen(plan))
+        sample = sample._replace(repeated=True).observed(gathered.seen(plan), empty=plan.has_several_outcomes)
     responses = _responses(request, materialized, gathered, sample)
     materialized = gathered.subjects if gathered else materialized
     columns = Columns(materialized)

@@ -45,6 +45,12 @@ class Sample(NamedTuple):
         used = self.row_weight > 0
         return int((used if self.seen is None else used & self.seen).sum())
 
+    def observed(self, seen: np.ndarray, *, empty: bool) -> "Sample":
+        """With what was seen (row,) of a repeated response; units without any weigh nothing unless `empty` ones count,
+        which other outcomes tell of."""
+        some = np.bincount(self.unit, seen, len(self.weight)) > 0 if self.unit is not None else seen
+        return self._replace(seen=seen, weight=self.weight if empty else self.weight * some)
+
     @property
     def mean_weight(self) -> float:
         """Of the units that have weight."""
