@@ -31,8 +31,8 @@ class OrdinalRegressionCV(OrdinalRegression):
 
     Parameters
     ----------
-    formula, link, kind, slopes, separate, scale, shared, fixed, unit, cluster, l1_ratio, penalize_first,
-    penalty_factors, crossing, tol, max_iter, verbose : as in `OrdinalRegression`
+    formula, link, kind, slopes, separate, scale, shared, fixed, unit, cluster : as in `OrdinalRegression`
+    l1_ratio, penalize_first, penalty_factors, crossing, tol, max_iter, verbose : as in `OrdinalRegression`
     penalties : sequence of float, optional
         Without, `n_penalties` in equal steps of their logarithm from the least one under which no slope moves down to
         the share `smallest` of it.
