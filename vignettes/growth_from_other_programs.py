@@ -25,9 +25,9 @@
 # | gate, `gate="~ g1 + g2"` | `classmb = ~ g1 + g2` | `cluster_TIC` | `c ON g1 g2` |
 # | `between="~ x"` | terms of `fixed` and `mixture` | `growth_TIC` | `i s ON x` |
 # | a covariate of the occasion, `y ~ linear(t) + v` | the same | `TVC` | `y1-y6 ON v1-v6` |
-# | its latent rate, `Joint([y, v], states={"v": "rate"})` | - | `TVC`, `decompose = 1` | constraints |
+# | its latent rate, `Joint([y, v], states={"v": "rate"})` | - | `sub_Model = "TVC"`, `decompose = 1` | constraints |
 # | curve, `bilinear(t)` | formula splines, fixed knots | `curveFun = "BLS"` | constraints |
-# | latent changes, `change_scores(t)`, `wave=` | - | `getLCSM`, `curveFun = "NonP"` | constraints |
+# | latent changes, `change_scores(t)`, `wave=` | - | `sub_Model = "LCSM"`, `curveFun = "NonP"` | constraints |
 # | `n_init=` | `gridsearch(rep=)` | `tries` | `STARTS` |
 # | rows | long | wide, a column of times a wave | wide, `TSCORES` |
 #

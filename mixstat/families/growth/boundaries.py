@@ -77,7 +77,8 @@ def _without(form: CovarianceForm, entries: np.ndarray, pivot: int) -> np.ndarra
     lower = _factor(root @ root.T, pivot)
     first = lower[0, 0] if form.proportional else 1.0
     lower[pivot, pivot] = np.exp(lowest)
-    found = [np.log(lower[j, i] / first) if i == j else lower[j, i] / first for j, i in form.pairs]
+    with np.errstate(divide="ignore"):  # another pivot may be 0 already
+        found = [np.log(lower[j, i] / first) if i == j else lower[j, i] / first for j, i in form.pairs]
     return np.array([np.log(first), *found[1:]] if form.proportional else found)
 
 
