@@ -32,7 +32,8 @@ class Parameter:
     `name` is what tables print (`"mean"`, `"mean[y1]"`); `key` is the keyword under which a user gives its formula
     (`sigma="~ x"`); location parameters take the main formula. `term` is what tables call the intercept of a predictor
     that is one of several of a name (the coefficient of an occasion-level covariate, an entry of a covariance).
-    `common` parameters are the same in all experts of a mixture; those of `origin` have no intercept.
+    `common` parameters are the same in all experts of a mixture; those of `origin` have no intercept,
+    those that are not `offset` do not take their formula's offset, which another one has.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Parameter:
     term: str = ""
     common: bool = False
     origin: bool = False
+    offset: bool = True
 
     def __post_init__(self) -> None:
         if not self.key:
@@ -231,6 +233,12 @@ class Family(ClosedForm, Selection, Softening, Distribution):
     def natural(self) -> tuple[Natural, ...]:
         """Groups of predictors that tables show on another scale than the predictor's."""
         return ()
+
+    @property
+    def absorbing(self) -> np.ndarray | None:
+        """(P, P) what the intercepts (rows) gain where each predictor (columns) gains 1 by a shift of a covariate; None
+        where each predictor's own intercept does."""
+        return None
 
     def translation(self, source: "Family") -> tuple[Natural, ...]:
         """How predictors of `source`, of the same form but other constants, are this family's; none where they are."""

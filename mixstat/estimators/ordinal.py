@@ -10,7 +10,7 @@ from mixstat.estimators.model.checks import boolean, choice, number
 from mixstat.estimators.model.plan import OutcomePlan, Plan, fixed_values, shared_names, split_gates
 from mixstat.exceptions import FormulaError, OptionError
 from mixstat.families.ordinal import LINKS, Ordinal
-from mixstat.families.ordinal.family import DIFFERENCE, KINDS, OWN
+from mixstat.families.ordinal.form import DIFFERENCE, KINDS, OWN
 from mixstat.fit.crossing import WAYS
 
 SLOPES = ("parallel", "separate", "shrunken", "common_and_separate")
@@ -27,7 +27,8 @@ class OrdinalRegression(OrdinalFit, OrdinalMethods, MixtureEstimator):
     ----------
     formula : str, optional
         `"rating ~ temp + contact"`. The response is an ordered categorical column, `ordered(y)`, numbers in their
-        order, or two levels. Without a formula `fit(X, y)` takes arrays, and `classes_` are the sorted values of y.
+        order, or two levels; every declared category has to be there. Without a formula `fit(X, y)` takes arrays, and
+        `classes_` are the sorted values of y.
     link : {"logit", "probit", "cloglog", "loglog", "cauchit"}
         F; adjacent categories have the logit alone.
     kind : {"cumulative", "stopping", "adjacent"}

@@ -1,5 +1,6 @@
 """OrdinalRegressionCV: the penalty of an ordinal regression by cross-validation along its path."""
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.utils.validation import check_is_fitted
 
 from mixstat.estimators.model.checks import choice, column_name, integer, number
 from mixstat.estimators.model.fitting import Prepared, prepare, standardize
@@ -126,6 +128,13 @@ class OrdinalRegressionCV(OrdinalRegression):
     def penalty(self, value: float) -> None:
         """`OrdinalRegression` has it as an argument."""
 
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the fit to all rows with the penalty chosen, which `mixstat.load` reads as an `OrdinalRegression`."""
+        check_is_fitted(self, "fitted_")
+        alone = OrdinalRegression(**{name: getattr(self, name) for name in OrdinalRegression._get_param_names()})
+        alone.__dict__.update({name: value for name, value in self.__dict__.items() if name.endswith("_")})
+        alone.save(path)
+
     def _search(self, training: Training) -> None:
         choice("scoring", self.scoring, SCORES)
         choice("rule", self.rule, RULES)
@@ -148,7 +157,9 @@ class OrdinalRegressionCV(OrdinalRegression):
             )
         fused, rows = place.fused, prepared.sample.kept[place.used]
         groups = _groups(column_name("groups", self.groups) or self._unit_column(), training.table, rows)
-        folds = _folds(self.cv, fused, groups, generator(self.random_state), lenient=training.formula is not None)
+        given = _given_folds(self.cv, rows)
+        folds = given or _folds(self.cv, fused, groups, generator(self.random_state), training.formula is not None)
+        _require_all_categories(fused, folds)
         self.penalties_ = _grid(self, fused)
         settings = (self.penalties_, self.scoring, self.crossing)
         losses = Parallel(n_jobs=self.n_jobs)(delayed(fold_losses)(fused, *fold, *settings) for fold in folds)
@@ -203,16 +214,35 @@ def _groups(name: str | None, table: Any, rows: np.ndarray) -> np.ndarray | None
     return None if name is None else np.unique(Table(table).raw(name)[0][rows].astype(str), return_inverse=True)[1]
 
 
-def _folds(
-    cv: Any, fused: Fused, groups: np.ndarray | None, rng: np.random.Generator, *, lenient: bool
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(training, left out) rows of every fold, each category in all of them."""
+Fold = tuple[np.ndarray, np.ndarray]
+"""(training, left out) rows."""
+
+
+def _given_folds(cv: Any, rows: np.ndarray) -> list[Fold]:
+    """Folds that are given as places in the table; `rows` (row,) are the places of the rows that count."""
+    if not isinstance(cv, Iterable) or isinstance(cv, str) or hasattr(cv, "split"):
+        return []
+    pairs = [tuple(_places(part, rows) for part in fold) for fold in cv]
+    if not pairs or any(len(pair) != 2 or not all(map(len, pair)) for pair in pairs):
+        raise OptionError("cv must be pairs of (training, left out) places of rows, none of them empty")
+    return [(train, test) for train, test in pairs]
+
+
+def _places(given: Any, rows: np.ndarray) -> np.ndarray:
+    """Numbers among the rows that count of places in the table."""
+    wanted = np.asarray(given)
+    wanted = np.flatnonzero(wanted) if wanted.dtype == bool else wanted.astype(np.int64)
+    return np.flatnonzero(np.isin(rows, wanted))
+
+
+def _folds(cv: Any, fused: Fused, groups: np.ndarray | None, rng: np.random.Generator, lenient: bool) -> list[Fold]:
+    code = fused.rows.code.astype(int)
+    splitter = cv if hasattr(cv, "split") else _splitter(cv, code, groups, fused.family.levels, rng, lenient)
+    return list(splitter.split(fused.rows.z, code, groups))
+
+
+def _require_all_categories(fused: Fused, folds: list[Fold]) -> None:
     code, levels = fused.rows.code.astype(int), fused.family.levels
-    if isinstance(cv, Iterable) and not isinstance(cv, str):
-        folds = [(np.asarray(train), np.asarray(test)) for train, test in cv]
-    else:
-        splitter = cv if hasattr(cv, "split") else _splitter(cv, code, groups, levels, rng, lenient)
-        folds = list(splitter.split(fused.rows.z, code, groups))
     for train, _ in folds:
         absent = sorted(set(range(len(levels))) - set(code[train]))
         if absent:
@@ -220,7 +250,6 @@ def _folds(
                 f"a training part has no row of category {levels[absent[0]]!r}, of which there are "
                 f"{(code == absent[0]).sum()} rows; use fewer folds, other groups, or merge the category"
             )
-    return folds
 
 
 def _splitter(
@@ -249,7 +278,7 @@ def walk(fused: Fused, penalties: np.ndarray, crossing: str) -> list[Point]:
 
 def crossed_rows(fused: Fused, point: Point) -> int:
     """Rows whose cumulative probabilities cross."""
-    if not fused.family.may_cross:
+    if fused.family.kind != "cumulative":
         return 0
     eta = point.intercept[:, None] + (fused.build @ point.psi) @ fused.rows.z.T
     return int((np.diff(eta, axis=0) < 0).any(axis=0).sum())

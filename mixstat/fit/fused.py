@@ -31,6 +31,8 @@ ROUNDING = 1e-17
 """Predicted decrease, relative to the objective, that is none."""
 SUFFICIENT = 1e-4
 """Share of the predicted decrease that a step has to bring."""
+NOTHING = 1e-12
+"""What a duality gap may be below 0 by rounding."""
 SETTLED = 2
 """Sweeps without a change of sign after which the active set is solved at once."""
 
@@ -257,7 +259,8 @@ def duality_gap(fused: Fused, slope: np.ndarray, gradient: np.ndarray, objective
     with np.errstate(divide="ignore"):
         shrink = min(1.0, float((lam * factor / np.abs(gradient)).min(initial=np.inf)))
     weight = np.where(fused.rows.weight > 0, fused.rows.weight, 1.0)
-    return objective + float(fused.rows.weight @ conjugate(shrink * slope / weight, fused.rows.code))
+    gap = objective + float(fused.rows.weight @ conjugate(shrink * slope / weight, fused.rows.code))
+    return 0.0 if -NOTHING < gap < 0 else gap
 
 
 def conjugate(slope: np.ndarray, code: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixstat.families.ordinal import Ordinal
-from mixstat.families.ordinal.family import DIFFERENCE
+from mixstat.families.ordinal.form import DIFFERENCE
 from mixstat.fit.fused import Fused, Point, Rows, Shrinkage
 from mixstat.fit.maximize import Found, Model
 from mixstat.fit.problem import Problem

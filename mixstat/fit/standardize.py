@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixstat.core.family import Family
 from mixstat.core.mixture import Mixture
 from mixstat.fit.ties import Ties
 
@@ -25,35 +26,44 @@ class Scaling(NamedTuple):
 
     def jacobian(self, mixture: Mixture) -> np.ndarray:
         """A (phi, phi): coefficients on the user's scale = A x standardised coefficients."""
-        columns, intercepts = uses(mixture)
+        columns, absorbers = uses(mixture)
         matrix = np.diag(1.0 / self.scale[columns])
-        moved = np.flatnonzero((self.centre[columns] != 0) & (intercepts >= 0))
-        matrix[intercepts[moved], moved] -= self.centre[columns[moved]] / self.scale[columns[moved]]
+        for position in np.flatnonzero(self.centre[columns]):
+            shift = self.centre[columns[position]] / self.scale[columns[position]]
+            for place, factor in absorbers[position]:
+                if place >= 0:
+                    matrix[place, position] -= factor * shift
         return matrix
 
 
-def uses(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
-    """(column of each coefficient (phi,), position of the intercept of its predictor or -1)."""
+Absorbers = tuple[tuple[int, float], ...]
+"""(position of an intercept or -1, what it gains) where a predictor gains 1."""
+
+
+def uses(mixture: Mixture) -> tuple[np.ndarray, list[Absorbers]]:
+    """(column of each coefficient (phi,), the intercepts that absorb a shift of its column)."""
     columns: list[int] = []
-    intercepts: list[int] = []
-    start = 0
-    for predictor in _predictors(mixture):
-        columns.extend(predictor)
-        place = start + predictor.index(0) if 0 in predictor else -1
-        intercepts.extend([place] * len(predictor))
-        start += len(predictor)
-    return np.array(columns, dtype=np.int64), np.array(intercepts, dtype=np.int64)
+    absorbers: list[Absorbers] = []
+    for predictors, family in _predictors(mixture):
+        starts = len(columns) + np.cumsum([0, *map(len, predictors)])
+        places = [int(start) + own.index(0) if 0 in own else -1 for start, own in zip(starts, predictors, strict=False)]
+        gains = None if family is None else family.absorbing
+        for number, own in enumerate(predictors):
+            gain = np.eye(1, len(predictors), number)[0] if gains is None else gains[:, number]
+            absorbers += [tuple((places[other], float(gain[other])) for other in np.flatnonzero(gain))] * len(own)
+            columns.extend(own)
+    return np.array(columns, dtype=np.int64), absorbers
 
 
-def _predictors(mixture: Mixture) -> Iterator[tuple[int, ...]]:
-    """The design columns of every predictor, in the order of phi."""
+def _predictors(mixture: Mixture) -> Iterator[tuple[tuple[tuple[int, ...], ...], Family | None]]:
+    """The design columns of the predictors of every outcome and of the gate, in the order of phi."""
     for group in mixture.groups:
         for _ in range(group.copies):
             for outcome in group.outcomes:
                 for _ in range(outcome.count):
-                    yield from outcome.columns
+                    yield outcome.columns, outcome.family
     for _ in range(mixture.gate.shape[0]):
-        yield mixture.gate.columns
+        yield (mixture.gate.columns,), None
 
 
 def learn_scaling(mixture: Mixture, ties: Ties, columns: np.ndarray, weight: np.ndarray) -> Scaling:
@@ -70,21 +80,27 @@ def learn_scaling(mixture: Mixture, ties: Ties, columns: np.ndarray, weight: np.
 
 
 def _can_centre(mixture: Mixture, ties: Ties, count: int) -> np.ndarray:
-    """(column,) whether every use of the column has an intercept that can absorb its mean."""
-    columns, intercepts = uses(mixture)
+    """(column,) whether every use of the column has intercepts that can absorb its mean."""
+    columns, absorbers = uses(mixture)
     allowed = np.ones(count, dtype=bool)
     counts = np.bincount(ties.index[ties.free], minlength=ties.size)
-    for position, (column, intercept) in enumerate(zip(columns, intercepts, strict=True)):
-        if column == 0:
-            continue
-        if intercept < 0 or ties.index[intercept] < 0:
-            allowed[column] = False
-        elif counts[ties.index[intercept]] > 1:
-            same = np.flatnonzero(ties.index == ties.index[position]) if ties.index[position] >= 0 else [position]
-            partners = {int(ties.index[intercepts[other]]) for other in same}
-            alike = ties.index[position] >= 0 and counts[ties.index[position]] == counts[ties.index[intercept]]
-            allowed[column] &= alike and partners == {int(ties.index[intercept])}
+    for position, (column, mine) in enumerate(zip(columns, absorbers, strict=True)):
+        if column:
+            allowed[column] &= all(
+                place >= 0 and ties.index[place] >= 0 and _moves_alike(ties, counts, absorbers, position, number)
+                for number, (place, _) in enumerate(mine)
+            )
     return allowed
+
+
+def _moves_alike(ties: Ties, counts: np.ndarray, absorbers: list[Absorbers], position: int, number: int) -> bool:
+    """Whether the intercept that absorbs a coefficient's shift is tied over experts exactly as the coefficient is."""
+    intercept, slope = ties.index[absorbers[position][number][0]], ties.index[position]
+    if counts[intercept] == 1:
+        return True
+    same = np.flatnonzero(ties.index == slope) if slope >= 0 else [position]
+    partners = {int(ties.index[absorbers[other][number][0]]) for other in same}
+    return slope >= 0 and counts[slope] == counts[intercept] and partners == {int(intercept)}
 
 
 def aliased(columns: np.ndarray, weight: np.ndarray, chosen: tuple[int, ...]) -> list[int]:

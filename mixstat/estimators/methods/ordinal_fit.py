@@ -9,7 +9,7 @@ from mixstat.estimators.methods.reporting import Reporting
 from mixstat.estimators.model import report
 from mixstat.estimators.model.checks import choice, column_name, integer, number, verbosity
 from mixstat.estimators.model.ordinal_notes import SIGNS, certificate, standardized
-from mixstat.families.ordinal.family import DIFFERENCE, OWN
+from mixstat.families.ordinal.form import DIFFERENCE, OWN
 from mixstat.fit.options import Options
 from mixstat.results.summary import Summary
 

@@ -95,6 +95,7 @@ def _describe_numbers(fitted: Fitted) -> dict[str, np.ndarray]:
         "gradient": solution.gradient,
         "information": solution.information,
         "products": solution.products,
+        "certificate": None if solution.certificate is None else np.array(solution.certificate, dtype=float),
     }
     for index, state in enumerate(fitted.extra_states):
         numbers[f"noise{index}"] = np.concatenate([np.stack(box) for box in state], axis=1) if state else None
@@ -350,11 +351,17 @@ def _solution(
         ),
         starts=_starts(plain.take("starts", list), numbers),
         iterations=plain.take_count("iterations"),
+        certificate=_certificate(numbers),
     )
     verdict.finish()
     if not ((class_weight >= 0).all() and class_weight.any()):
         raise DataError("the array 'class_weight' holds negative weights, or none above 0")
     return solution
+
+
+def _certificate(numbers: Numbers) -> tuple[float, float, float] | None:
+    found = numbers.take_optional("certificate", 3)
+    return None if found is None else (float(found[0]), float(found[1]), float(found[2]))
 
 
 def _starts(stored: list, numbers: Numbers) -> tuple[Start, ...]:

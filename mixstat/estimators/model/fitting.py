@@ -24,6 +24,7 @@ from mixstat.estimators.model.responses import (
     distinct,
     encode_response,
     redrawn,
+    require_every_level,
     require_order,
 )
 from mixstat.estimators.model.sample import Known, Sample, gate_values, known_classes, known_columns, take_sample
@@ -78,6 +79,7 @@ def prepare(table: Any, request: Request, sample_weight: Any) -> Prepared:
         gathered = gather(plan, materialized, sample.unit, sample.unit_labels)
         sample = sample._replace(repeated=True).observed(gathered.seen(plan), empty=plan.has_several_outcomes)
     responses = _responses(request, materialized, gathered, sample)
+    require_every_level(responses, table)
     materialized = gathered.subjects if gathered else materialized
     columns = Columns(materialized)
     values = columns.values(materialized)

@@ -7,7 +7,7 @@ import numpy as np
 from mixstat.core.expert import Outcome
 from mixstat.estimators.model.state import Fitted
 from mixstat.families.ordinal import Ordinal
-from mixstat.families.ordinal.family import DIFFERENCE
+from mixstat.families.ordinal.form import DIFFERENCE
 from mixstat.fit.crossing import row_weight
 from mixstat.fit.problem import Problem
 
@@ -74,7 +74,7 @@ def standardized(fitted: Fitted, problem: Problem | None) -> Standardized:
         slopes[:, column] += family.composition[:, parameter] * value
     used = {column for p, columns in enumerate(outcome.columns) if family.composition[:, p].any() for column in columns}
     places = sorted(used - {0})
-    intercept = None
+    intercept = slopes[:, 0] if (fitted.scaling.centre[places] != 0).all() else None
     if problem is not None:
         weight, columns = row_weight(problem), np.asarray(problem.design.columns)
         mean = np.einsum("bcr,br->c", columns, weight) / weight.sum()

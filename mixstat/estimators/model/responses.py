@@ -1,7 +1,7 @@
 """Responses: from a materialised left side to what a family encodes."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from mixstat.core.family import Family
 from mixstat.exceptions import DataError
 from mixstat.families.survival import Survival
 from mixstat.formula import Response
+from mixstat.formula.frame import Table
 
 
 class ResponseData(NamedTuple):
@@ -54,6 +55,23 @@ def require_order(family: Family, response: Response) -> None:
         f"the categories of {name!r} ({shown}) have no order; say which from low to high: "
         f"df[{name!r}] = pd.Categorical(df[{name!r}], [...], ordered=True)"
     )
+
+
+def require_every_level(responses: Mapping[str, ResponseData], table: Any) -> None:
+    """A level that an ordered categorical column declares, and no row used has, is not left out silently."""
+    opened = Table(table)
+    for response in distinct(responses):
+        name = response.names[0]
+        if not response.family.ordered or name not in opened.names:
+            continue
+        column = opened.column(name)
+        missing = [level for level in column.levels if level not in response.family.categories]
+        if column.ordered and missing:
+            raise DataError(
+                f"the response {name!r} declares the categories {', '.join(map(repr, missing))}, of which no row used "
+                "has one, and a class that nobody is in has no cuts; leave them out "
+                f"(df[{name!r}].cat.remove_unused_categories()) or merge them with a neighbour"
+            )
 
 
 def _plain(value: float) -> float | int:

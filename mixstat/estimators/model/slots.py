@@ -39,7 +39,8 @@ def make_slot(plan: OutcomePlan, columns: Columns, family: Family, responses: tu
     """An outcome with the design columns and offset of each of its family's parameters."""
     keys = [plan.formula_key(parameter) for parameter in family.parameters]
     places = tuple(columns.places[key] for key in keys)
-    return Slot(plan, family, responses, places, tuple(columns.offset(key) for key in keys))
+    offsets = [columns.offset(key) if p.offset else -1 for key, p in zip(keys, family.parameters, strict=True)]
+    return Slot(plan, family, responses, places, tuple(offsets))
 
 
 def stack(slots: Sequence[Slot]) -> tuple[tuple[Slot, ...], ...]:

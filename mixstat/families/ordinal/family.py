@@ -13,94 +13,30 @@ Reference: Agresti (2010), Analysis of Ordinal Categorical Data; Faletto and Bie
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from mixstat.core.family import Array, Family, Parameter
+from mixstat.core.family import Array
 from mixstat.exceptions import DataError
 from mixstat.families._host import column, row_shape, usable
+from mixstat.families.ordinal.form import OrdinalForm
 from mixstat.families.ordinal.links import LINKS, Link
 
-KINDS = ("cumulative", "stopping", "adjacent")
-OWN, DIFFERENCE = "location_", "difference_"
-"""Before the number of a cut: its own location, or the difference to that of the cut before."""
+MOST = 100
+"""Levels of a response."""
 
 
 @dataclass(frozen=True)
-class Ordinal(Family):
-    """`data` holds the codes 0, 1, ... of the levels; `mean` gives probabilities (category, row).
-
-    `common`: whether there is a location that is common to the cuts; `own`: "", OWN or DIFFERENCE, what each cut has;
-    `main_is_own`: whether the main formula acts on these; `scaled`: whether there is a log scale; `rearranged`: whether
-    `mean` sorts cumulative probabilities that cross.
-    """
+class Ordinal(OrdinalForm):
+    """`data` holds the codes 0, 1, ... of the levels; `mean` gives probabilities (category, row)."""
 
     name: ClassVar[str] = "ordinal"
     discrete: ClassVar[bool] = True
     coded: ClassVar[bool] = True
     ordered: ClassVar[bool] = True
     reach: ClassVar[float] = 5.0
-    levels: tuple = ()
-    kind: str = "cumulative"
-    link: str = "logit"
-    common: bool = True
-    own: str = ""
-    main_is_own: bool = False
-    scaled: bool = False
-    rearranged: bool = False
-
-    @property
-    def cuts(self) -> int:
-        return len(self.levels) - 1
-
-    @property
-    def categories(self) -> tuple:
-        return self.levels
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        numbers = range(1, self.cuts + 1)
-        common = [Parameter("location", location=True, origin=True)] if self.common else []
-        key = "location" if self.main_is_own else "separate"
-        own = [
-            Parameter(f"{self.own}{k}", location=self.main_is_own, key=key, origin=True) for k in numbers if self.own
-        ]
-        cuts = [Parameter(f"cut_{k}", key="cuts") for k in numbers]
-        return (*common, *own, *cuts, *([Parameter("log_scale", key="scale", origin=True)] if self.scaled else []))
-
-    def predictors(self, eta: Sequence[Array]) -> list[Array]:
-        """eta_1, ..., eta_q from the parameters' predictors."""
-        parts = iter(eta)
-        common = next(parts) if self.common else 0.0
-        own = [next(parts) for _ in range(self.cuts)] if self.own else [0.0] * self.cuts
-        if self.own == DIFFERENCE:
-            for k in range(1, self.cuts):
-                own[k] = own[k] + own[k - 1]
-        values = [next(parts) - common - own[k] for k in range(self.cuts)]
-        if not self.scaled:
-            return values
-        shrink = jnp.exp(-next(parts))
-        return [value * shrink for value in values]
-
-    @property
-    def may_cross(self) -> bool:
-        """Whether cumulative probabilities of some rows may fall from a category to the next."""
-        return self.kind == "cumulative" and bool(self.own) and self.cuts > 1
-
-    @cached_property
-    def composition(self) -> np.ndarray:
-        """(cut, P) what eta_1, ..., eta_q are sums of, apart from the scale."""
-        plain, count = replace(self, scaled=False), len(self.parameters)
-        parts = np.eye(count)[: len(plain.parameters)]
-        return np.array([value + np.zeros(count) for value in plain.predictors(list(parts))])
-
-    @property
-    def steps(self) -> np.ndarray:
-        """(cut - 1, P) what eta_(k+1) - eta_k is the sum of; a row crosses where it is negative."""
-        return np.diff(self.composition, axis=0)
 
     def log_density(self, eta: Sequence[Array], data: Array) -> Array:
         values, code = self.predictors(eta), data[0]
@@ -134,6 +70,11 @@ class Ordinal(Family):
         found = self.levels if levels is None else tuple(v.item() if isinstance(v, np.generic) else v for v in levels)
         if len(found) < 2:
             raise DataError(f"an ordinal response has two or more levels; {', '.join(names)!r} has {list(found)}")
+        if len(found) > MOST:
+            raise DataError(
+                f"{', '.join(map(repr, names))} has {len(found)} levels, more than {MOST}; an ordinal response has "
+                "few: cut it into classes (pandas.cut, pandas.qcut), or model it as a number"
+            )
         return replace(self, levels=found)
 
     def uninformed(self, data: np.ndarray) -> str:
@@ -141,7 +82,7 @@ class Ordinal(Family):
         if not missing:
             return ""
         return (
-            f"has no observation of {', '.join(map(repr, missing))}, so that no cut beside it is identified; leave "
+            f"has no observation of {', '.join(map(repr, missing))}, and a class that nobody is in has no cuts; leave "
             "the level out (.cat.remove_unused_categories()) or merge it with a neighbour"
         )
 
