@@ -1,6 +1,6 @@
 """Gaussian-mixture policies: the same mixture of experts, acting, `pi(a|s) = sum_k w_k(s) pi_k(a|s)`."""
 
-from mixstat.policies.analysis import PolicyReport, analyse
+from mixstat.policies.analysis import PolicyReport, analyse, plot_density
 from mixstat.policies.cloning import BehaviourCloning
 from mixstat.policies.entropy import EntropyBounds, entropy_bounds
 from mixstat.policies.environments import Environment, Episodes, MultiGoal, Step, goals_covered, retry_success
@@ -43,6 +43,7 @@ __all__ = [
     "entropy_bounds",
     "gate_frequency_loss",
     "goals_covered",
+    "plot_density",
     "retry_success",
     "temperature_loss",
 ]

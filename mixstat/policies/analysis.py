@@ -16,6 +16,7 @@ from mixstat.core.family import Array
 from mixstat.core.kernel import kernel
 from mixstat.exceptions import DataError
 from mixstat.policies.entropy import EntropyBounds, bhattacharyya, entropy_bounds, gate_entropy
+from mixstat.policies.head import MixtureHead
 from mixstat.policies.policy import GaussianMixturePolicy, Params
 
 DEAD, REDUNDANT, AT_CLIP, CLOSE = 0.02, 0.02, 0.5, 1e-3
@@ -131,6 +132,23 @@ def analyse(
         np.asarray(at_bound),
         None if q is None else _wins(head.rsample_components(keys[0]).action, s, q),
     )
+
+
+def plot_density(head: MixtureHead, *, ax: Any = None, limits: tuple[float, float] = (-1.0, 1.0)) -> Any:
+    """Density of the action of a head of one observation, in one dimension or two, with the experts' means.
+
+    Markers grow with the experts' weights.
+    """
+    from mixstat.results.plots import policies
+
+    if head.logits.ndim != 1 or head.action_size > 2:
+        raise DataError(
+            f"a density is drawn of one observation and one or two actions: got logits {head.logits.shape} and "
+            f"{head.action_size} actions; give policy.head(params, observation)"
+        )
+    means, weights = np.asarray(head.to_action(head.mean)), np.asarray(head.weights)
+    density = lambda a: np.exp(np.asarray(head.over_draws().log_prob(a)))  # noqa: E731
+    return policies.action_density(density, means, ax=ax, limits=limits, weights=weights)
 
 
 @kernel

@@ -17,12 +17,10 @@ from mixstat.fit.precision import double
 from mixstat.fit.progress import counting, warn_of_interrupt
 from mixstat.policies.cloning_adam import CHUNK, Rate, train
 from mixstat.policies.cloning_data import mean_log_density, pick, row_weights, to_sample, warn_of_clipped
-from mixstat.policies.cloning_em import Best, Objective, Sample, climb, expect, finish
+from mixstat.policies.cloning_em import Best, Objective, Sample, climb, finish, log_likelihood
 from mixstat.policies.cloning_starts import best_start
 from mixstat.policies.policy import GaussianMixturePolicy
 
-ROUNDS = 20
-"""Rounds of L-BFGS after EM."""
 SLOPE = 1e-4
 """Largest entry of the gradient of a mean log-likelihood that counts as its maximum."""
 
@@ -38,15 +36,14 @@ class BehaviourCloning:
     n_init : int
         Starts, by k-means of actions and of observations with actions in turn; the best after a short EM is followed.
     max_iter, tol : int, float
-        Steps of EM at most; it ends when one gains less than `tol` in mean log-likelihood.
+        Steps of EM at most; it ends when one gains less than `tol` in mean log-likelihood, and L-BFGS goes on.
     steps, batch, learning_rate : int, int, float
         Of Adam; the rate falls to 0 as a cosine.
     validation_fraction, patience : float, int
-        Rows held out to choose when to stop, and how long to wait for a better value; None is a tenth for policies with
-        hidden layers or a network, and nothing for linear ones.
+        Rows held out to choose when to stop, and how long to wait for a better value.
     ridge, scale_penalty : float
-        Penalty on squared weights (not biases) for policies with layers; every expert sees the whole sample with a
-        total weight of `scale_penalty / n` rows, so that no standard deviation shrinks to 0.
+        Precision of a normal prior on the weights (not biases) of policies with layers or a network; every expert sees
+        the whole sample with a total weight of `scale_penalty / n` rows, so that no standard deviation shrinks to 0.
     random_state : int, Generator or None
     verbose : int
 
@@ -57,7 +54,7 @@ class BehaviourCloning:
     log_likelihood_ : float
         Mean log-density of the training actions, a row (weighted).
     history_ : list of float
-        Mean log-likelihood of the actions before squashing: after every step of EM, or of every hundred steps of Adam.
+        Mean log-likelihood of u less the penalties: before every step of EM, or of every hundred steps of Adam.
     n_rows_, n_clipped_ : int
         Rows, and those with an action at a bound, which was clipped to 1 - 1e-6.
     effective_rows_ : float
@@ -72,13 +69,13 @@ class BehaviourCloning:
         method: str = "em",
         n_init: int = 4,
         max_iter: int = 200,
-        tol: float = 1e-7,
+        tol: float = 1e-4,
         steps: int = 5000,
         batch: int = 256,
         learning_rate: float = 3e-3,
-        validation_fraction: float | None = None,
+        validation_fraction: float = 0.0,
         patience: int = 5,
-        ridge: float = 1e-4,
+        ridge: float = 30.0,
         scale_penalty: float = 1.0,
         random_state: int | np.random.Generator | None = None,
         verbose: int = 1,
@@ -111,13 +108,13 @@ class BehaviourCloning:
         sample, clipped = to_sample(self.policy, observations, actions, row_weights(sample_weight, advantages, beta))
         warn_of_clipped(clipped, len(sample.weight))
         rng, layers = np.random.default_rng(self.random_state), has_layers(self.policy)
-        fraction = 0.1 * layers if self.validation_fraction is None else self.validation_fraction
-        training, held_out = hold_out(sample, fraction, rng)
-        pseudo = self.scale_penalty / len(training.weight) ** 2 if self.policy.n_experts > 1 else 0.0
-        best = Best(held_out and (lambda p: float(expect(self.policy, p, held_out)[0])), self.patience)
+        training, held_out = hold_out(sample, self.validation_fraction, rng)
+        n = len(training.weight)
+        objective = Objective(self.ridge * layers / n, self.scale_penalty / n**2 if self.policy.n_experts > 1 else 0.0)
+        best = Best(held_out and (lambda p: float(log_likelihood(self.policy, p, held_out))), self.patience)
         self.history_: list[float] = []
-        slope = self._search(training, Objective(self.ridge * layers, pseudo), best, rng)
-        self.converged_, self.status_ = verdict(slope, held_out is not None, self.method)
+        slope = self._search(training, objective, best, rng)
+        self.converged_, self.status_ = verdict(slope, held_out is not None, layers, self.method)
         if not self.converged_ and np.isfinite(slope):
             warnings.warn(self.status_, ConvergenceWarning, stacklevel=3)
         self.params_ = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), best.params)
@@ -145,7 +142,7 @@ class BehaviourCloning:
                 for value in path:
                     self.history_.append(value)
                     count()
-            return finish(self.policy, sample, objective, best, ROUNDS) if by_em else np.nan
+            return finish(self.policy, sample, objective, best, max(1, self.max_iter // 10)) if by_em else np.nan
         except KeyboardInterrupt:
             warn_of_interrupt("the fit", len(self.history_), total)
             return np.inf
@@ -173,7 +170,7 @@ def hold_out(sample: Sample, fraction: float, rng: np.random.Generator) -> tuple
     return pick(sample, np.sort(order[aside:])), pick(sample, np.sort(order[:aside]))
 
 
-def verdict(slope: float, held_out: bool, method: str) -> tuple[bool, str]:
+def verdict(slope: float, held_out: bool, layers: bool, method: str) -> tuple[bool, str]:
     """(converged, status) of a search whose last gradient is `slope`."""
     if slope == np.inf:
         return False, "interrupted: the best so far"
@@ -181,6 +178,8 @@ def verdict(slope: float, held_out: bool, method: str) -> tuple[bool, str]:
         return True, "stopped where the held-out likelihood was highest"
     if method == "adam":
         return True, "all steps of Adam are done"
+    if layers:
+        return True, f"stopped near a maximum: no entry of the gradient exceeds {slope:.1e}"
     if slope <= SLOPE:
         return True, f"converged: no entry of the gradient exceeds {slope:.1e}"
     return False, f"not converged: an entry of the gradient is {slope:.1e}; raise max_iter"
@@ -194,5 +193,4 @@ def _check_options(cloning: BehaviourCloning) -> None:
         integer(name, getattr(cloning, name), 1)
     for name in ("tol", "learning_rate", "ridge", "scale_penalty"):
         number(name, getattr(cloning, name))
-    if cloning.validation_fraction is not None:
-        number("validation_fraction", cloning.validation_fraction, high=0.9)
+    number("validation_fraction", cloning.validation_fraction, high=0.9)

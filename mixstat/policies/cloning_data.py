@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixstat.exceptions import DataError, OptionError
-from mixstat.policies.cloning_em import Sample, expect
+from mixstat.policies.cloning_em import Sample, log_likelihood
 from mixstat.policies.policy import GaussianMixturePolicy, Params
 from mixstat.policies.squashing import log_jacobian
 
@@ -69,7 +69,7 @@ def row_weights(sample_weight: Any, advantages: Any, beta: float) -> np.ndarray 
 
 def mean_log_density(policy: GaussianMixturePolicy, params: Params, sample: Sample) -> float:
     """Mean log-density of the actions, a row."""
-    of_u = float(expect(policy, params, sample)[0])
+    of_u = float(log_likelihood(policy, params, sample))
     return (
         of_u - float(np.mean(sample.weight * log_jacobian(jnp.asarray(sample.pre_squash)))) if policy.squash else of_u
     )

@@ -25,6 +25,9 @@ INNER = 10
 GRADIENT = 1e-6
 """Largest entry of the gradient of the mean log-likelihood at a maximum."""
 
+LITTLE = 1e-5
+"""Gain of the mean log-likelihood in a hundred steps after which a network is left alone."""
+
 
 class Sample(NamedTuple):
     """Rows to clone: observations (row, p), u (row, D), weights (row,) of mean 1."""
@@ -66,10 +69,16 @@ def joint(policy: GaussianMixturePolicy, params: Params, sample: Sample) -> tupl
 
 
 @kernel
-def expect(policy: GaussianMixturePolicy, params: Params, sample: Sample) -> tuple[Array, Array]:
-    """Mean log-likelihood of u, responsibilities (row, K)."""
-    log_marginal, responsibility = by_bayes(sum(joint(policy, params, sample)), axis=-1)
-    return jnp.mean(sample.weight * log_marginal), responsibility
+def log_likelihood(policy: GaussianMixturePolicy, params: Params, sample: Sample) -> Array:
+    """Mean log-likelihood of u."""
+    return jnp.mean(sample.weight * by_bayes(sum(joint(policy, params, sample)), axis=-1)[0])
+
+
+@kernel
+def expect(policy: GaussianMixturePolicy, params: Params, sample: Sample, objective: Objective) -> tuple[Array, Array]:
+    """Mean penalised log-likelihood, responsibilities (row, K)."""
+    responsibility = by_bayes(sum(joint(policy, params, sample)), axis=-1)[1]
+    return -penalised(policy, params, sample, objective), responsibility
 
 
 @kernel
@@ -106,8 +115,8 @@ def _ridge(params: Params, ridge: float) -> Array:
     return 0.5 * ridge * sum(jnp.sum(leaf**2) for leaf in weights)
 
 
-def descend(loss: Callable[[Params], tuple[Array, Params]], params: Params, steps: int) -> tuple[Params, float]:
-    """(parameters, largest entry of the gradient) after at most `steps` of L-BFGS."""
+def descend(loss: Callable[[Params], tuple[Array, Params]], params: Params, steps: int) -> tuple[Params, float, float]:
+    """(parameters, largest entry of the gradient, loss) after at most `steps` of L-BFGS."""
     start, restore = ravel_pytree(params)
 
     def flat(vector: np.ndarray) -> tuple[float, np.ndarray]:
@@ -116,14 +125,14 @@ def descend(loss: Callable[[Params], tuple[Array, Params]], params: Params, step
 
     options = {"maxiter": steps, "maxcor": 20, "ftol": 1e-14, "gtol": GRADIENT}
     found = minimize(flat, np.asarray(start), jac=True, method="L-BFGS-B", options=options)
-    return restore(jnp.asarray(found.x)), float(np.max(np.abs(found.jac)))
+    return restore(jnp.asarray(found.x)), float(np.max(np.abs(found.jac))), float(found.fun)
 
 
 def em_step(
     policy: GaussianMixturePolicy, params: Params, sample: Sample, objective: Objective
 ) -> tuple[Params, float]:
-    """One step of generalised EM, and the mean log-likelihood before it."""
-    value, responsibility = expect(policy, params, sample)
+    """One step of generalised EM, and the mean penalised log-likelihood before it."""
+    value, responsibility = expect(policy, params, sample, objective)
     loss = lambda p: complete_loss(policy, p, sample, responsibility, objective)  # noqa: E731
     return descend(loss, params, INNER)[0], float(value)
 
@@ -131,7 +140,7 @@ def em_step(
 def climb(
     policy: GaussianMixturePolicy, sample: Sample, objective: Objective, best: Best, max_iter: int, tol: float
 ) -> Iterator[float]:
-    """EM from `best.params` until a step gains less than `tol`; gives the mean log-likelihood before every step."""
+    """EM from `best.params` until a step gains less than `tol`; gives the mean penalised log-likelihood before each."""
     params, before = best.params, -np.inf
     for _ in range(max_iter):
         params, value = em_step(policy, params, sample, objective)
@@ -144,12 +153,13 @@ def climb(
 def finish(policy: GaussianMixturePolicy, sample: Sample, objective: Objective, best: Best, rounds: int) -> float:
     """L-BFGS on the likelihood itself, in rounds; the largest entry of the last gradient.
 
-    Rounds are short where held-out rows say when to stop.
+    Rounds are short where held-out rows say when to stop, and of a network one that gains next to nothing is the last.
     """
-    params, best.since, slope = best.params, 0, np.inf
+    params, best.since, slope, before = best.params, 0, np.inf, np.inf
     steps = 10 * INNER if best.judge is None else INNER
     for _ in range(rounds):
-        params, slope = descend(lambda p: observed_loss(policy, p, sample, objective), params, steps)
-        if not best.offer(params) or slope < GRADIENT:
+        params, slope, loss = descend(lambda p: observed_loss(policy, p, sample, objective), params, steps)
+        if not best.offer(params) or slope < GRADIENT or (objective.ridge > 0 and before - loss < LITTLE):
             break
+        before = loss
     return slope

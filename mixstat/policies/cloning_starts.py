@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
-from mixstat.policies.cloning_em import Objective, Sample, em_step, expect
+from mixstat.policies.cloning_em import Objective, Sample, em_step, log_likelihood
 from mixstat.policies.policy import GaussianMixturePolicy, Params
 
 SHORT = 5
@@ -23,7 +23,7 @@ def best_start(
     for index in range(several):
         for _ in range(SHORT):
             found[index], _ = em_step(policy, found[index], sample, objective)
-    values = [float(expect(policy, params, sample)[0]) for params in found]
+    values = [float(log_likelihood(policy, params, sample)) for params in found]
     return found[int(np.argmax(np.nan_to_num(values, nan=-np.inf)))]
 
 

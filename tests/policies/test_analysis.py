@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from mixstat.exceptions import DataError
-from mixstat.policies import GaussianMixturePolicy, analyse
+from mixstat.policies import GaussianMixturePolicy, analyse, plot_density
 from mixstat.policies.entropy import bhattacharyya, kullback_leibler
-from mixstat.results.plots import policies as plots
 from mixstat.results.plots.style import to_png
 from tests.policies.test_head import random_head
 
@@ -89,10 +88,11 @@ def test_plots_draw_on_the_axes_they_are_given():
 @pytest.mark.parametrize("size", [1, 2])
 def test_density_of_an_action(size):
     head = random_head(31, batch=(), size=size)
-    ax = plots.action_density(
-        lambda a: np.exp(head.over_draws().log_prob(a)), np.tanh(head.mean), weights=np.asarray(head.weights), points=41
-    )
+    ax = plot_density(head)
+    assert plot_density(head, ax=ax) is ax
     assert len(to_png(ax.figure)) > 1000
+    with pytest.raises(DataError, match="of one observation"):
+        plot_density(random_head(31, size=size))
 
 
 def test_observations_are_a_table():

@@ -177,9 +177,10 @@ def test_hostile_input():
 
 
 def test_status_says_what_to_do():
-    assert verdict(1e-8, held_out=False, method="em") == (True, "converged: no entry of the gradient exceeds 1.0e-08")
-    assert verdict(0.5, held_out=False, method="em")[1].endswith("raise max_iter")
-    assert verdict(np.nan, held_out=True, method="adam")[1] == "stopped where the held-out likelihood was highest"
+    linear, network = {"held_out": False, "layers": False}, {"held_out": True, "layers": True}
+    assert verdict(1e-8, method="em", **linear) == (True, "converged: no entry of the gradient exceeds 1.0e-08")
+    assert verdict(0.5, method="em", **linear)[1].endswith("raise max_iter")
+    assert verdict(np.nan, method="adam", **network)[1] == "stopped where the held-out likelihood was highest"
 
 
 def test_an_interrupt_keeps_what_is_found(monkeypatch):

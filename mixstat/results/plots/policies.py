@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixstat.results.plots.style import DARK, axes_or_new, colour, legend, marker, tidy_up
+from mixstat.results.plots.style import DARK, axes_or_new, colour, marker, tidy_up
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,9 +18,9 @@ def entropies(gate: np.ndarray, responsibility: np.ndarray, experts: int, *, ax:
     ax.plot([0, top], [0, top], color=DARK, linewidth=1.0, linestyle="--", label="Equal experts")
     ax.axvline(top, color=DARK, linewidth=1.0, linestyle=":", label=f"log {experts}")
     ax.scatter(gate, responsibility, s=14, alpha=0.6, color=colour(1), edgecolor="none", label="Observations")
-    ax.set(xlabel="Entropy of the gate", ylabel="Entropy of the responsibilities", aspect="equal")
+    ax.set(xlabel="Entropy of the gate", ylabel="Entropy of the responsibilities")
     ax.set(xlim=(-0.03 * top, 1.05 * top), ylim=(-0.03 * top, 1.05 * top))
-    legend(ax)
+    ax.legend(loc="upper left", frameon=False, fontsize="small")
     tidy_up(ax)
     return ax
 
@@ -81,7 +81,7 @@ def action_density(
     grid = np.stack(np.meshgrid(middle, middle, indexing="xy"), axis=-1)
     values = np.asarray(density(grid.reshape(-1, 2))).reshape(grid.shape[:2])
     ax.imshow(values, origin="lower", extent=(low, high, low, high), cmap="Greys", interpolation="bilinear")
-    sizes = np.full(len(means), 36.0) if weights is None else 20.0 + 200.0 * np.asarray(weights)
+    sizes = np.full(len(means), 36.0) if weights is None else 4.0 + 200.0 * np.asarray(weights)
     for k, (mean, area) in enumerate(zip(means, sizes, strict=True), start=1):
         ax.scatter(
             mean[0], mean[1], s=area, color=colour(k), marker=marker(k), edgecolor="white", linewidth=0.8, zorder=3
