@@ -29,6 +29,8 @@ NEAREST, MORE = 4000, 1000
 """Constraints of rows that are looked at first, and added at a time."""
 ZERO = 1e4
 """Slopes with a lasso below this many barrier weights by their price are zero."""
+ROOM = 1e-4
+"""Between two cuts, below which a row's category is pressed between them."""
 WAYS = {"constrain": "in the ranges of the covariates", "barrier": "in the rows of the data"}
 
 
@@ -220,12 +222,41 @@ def count_crossed(problem: Problem, phi: np.ndarray) -> int:
     """Rows of the data, of positive weight, in which cumulative probabilities of some expert cross."""
     design = problem.design
     crossed: np.ndarray | None = None
-    for steps in _steps_of_experts(problem, phi):
+    for _, steps in _steps_of_experts(problem, phi):
         found = np.concatenate([(steps @ np.asarray(block) < 0).any(axis=0) for block in design.columns])
         crossed = found if crossed is None else crossed | found
     if crossed is None:
         return 0
     return int((crossed & (row_weight(problem).ravel() > 0)).sum())
+
+
+def stopped(found: Found) -> Found:
+    """Where a fit ended unconverged beside a crossing, beyond which the likelihood has no value, its status says so."""
+    verdict = found.solution.verdict
+    if verdict.converged or not has_ordered(found.problem):
+        return found
+    rows = count_pressed(found.problem, found.solution.phi)
+    if not rows:
+        return found
+    words = (
+        f"the fit stops where cumulative probabilities begin to cross, at the category of {rows} rows; beyond, an "
+        "expert would give them a negative probability. Use slopes='parallel', slopes='shrunken' with a penalty, or "
+        "fewer experts"
+    )
+    verdict = verdict._replace(status=f"{words}; {verdict.status}")
+    return found._replace(solution=found.solution._replace(verdict=verdict))
+
+
+def count_pressed(problem: Problem, phi: np.ndarray) -> int:
+    """Rows, of positive weight, to whose own category some expert gives next to no room between its cuts."""
+    design = problem.design
+    pressed = np.zeros(row_weight(problem).shape, dtype=bool)
+    for outcome, steps in _steps_of_experts(problem, phi):
+        code = np.asarray(design.responses[outcome.data])[:, 0, 0].astype(int)
+        room = steps @ np.asarray(design.columns)
+        own = np.take_along_axis(room, np.clip(code - 1, 0, len(steps) - 1)[:, None], axis=1)[:, 0]
+        pressed |= (code > 0) & (code <= len(steps)) & (own < ROOM)
+    return int((pressed & (row_weight(problem) > 0)).sum())
 
 
 def row_weight(problem: Problem) -> np.ndarray:
@@ -239,14 +270,14 @@ def has_ordered(problem: Problem) -> bool:
     return any(isinstance(o.family, Ordinal) for group in problem.mixture.groups for o in group.outcomes)
 
 
-def _steps_of_experts(problem: Problem, phi: np.ndarray) -> Iterator[np.ndarray]:
-    """(step, column) of each expert whose probabilities may cross."""
+def _steps_of_experts(problem: Problem, phi: np.ndarray) -> Iterator[tuple[Outcome, np.ndarray]]:
+    """The outcome and (step, column) of each expert whose probabilities may cross."""
     columns = problem.design.columns.shape[1]
     for group, part in zip(problem.mixture.groups, problem.mixture.split(phi)[0], strict=True):
         for outcome, coefficients in zip(group.outcomes, group.split(part), strict=True):
             if _may_cross(outcome):
                 made = made_of(outcome, np.arange(outcome.width)[None], columns)
-                yield from (made @ own for own in coefficients.reshape(-1, outcome.width))
+                yield from ((outcome, made @ own) for own in coefficients.reshape(-1, outcome.width))
 
 
 def _outcomes(model: Model) -> list[Outcome]:

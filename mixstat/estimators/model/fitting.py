@@ -32,7 +32,7 @@ from mixstat.estimators.model.state import Fitted, Request, atoms_of
 from mixstat.estimators.model.timing import with_times
 from mixstat.estimators.model.units import first_rows
 from mixstat.exceptions import DataError, FormulaError, OptionError
-from mixstat.fit.crossing import WAYS, without_crossing
+from mixstat.fit.crossing import WAYS, stopped, without_crossing
 from mixstat.fit.fused_model import maximize_fused, placed
 from mixstat.fit.maximize import Found, Model, maximize
 from mixstat.fit.penalty import Penalty, pseudo_weight
@@ -230,7 +230,7 @@ def _found(request: Request, standardized: Standardized, assembled: Assembled, s
             keep_order=request.prior_classes is not None,
         )
     ways = {outcome.crossing for outcome in request.plan.outcomes} & set(WAYS)
-    return without_crossing(model, place, found, ways.pop()) if ways else found
+    return stopped(without_crossing(model, place, found, ways.pop()) if ways else found)
 
 
 def _standardized(data: Data, scaling: Scaling, gate_columns: tuple[int, ...]) -> Data:
