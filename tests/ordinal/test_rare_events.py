@@ -158,6 +158,18 @@ def test_the_comparison_fits_logistic_regression_of_the_category():
         np.testing.assert_allclose(alone.predict_proba(data.iloc[test])[:, 1], known, atol=1e-8)
 
 
+def test_groups_stay_together_in_folds_that_have_every_category():
+    from mixstat.estimators.rare_events import _splits
+
+    code = table()["y"].to_numpy() - 1
+    group = np.arange(len(code)) // 4
+    splits = _splits(code, group.astype(str), (1, 2, 3, 4), 3, 2, np.random.default_rng(0))
+    assert len(splits) == 6
+    for train, test in splits:
+        assert not set(group[train]) & set(group[test])
+        assert len(np.unique(code[train])) == 4
+
+
 def test_models_that_may_cross_are_sorted():
     from mixstat.estimators.rare_events import uncrossed
 
