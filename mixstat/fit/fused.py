@@ -38,7 +38,8 @@ SETTLED = 2
 
 
 class Rows(NamedTuple):
-    """Data of a fit: standardised columns z (row, column), codes 0, 1, ... and weights (row,) that sum to 1."""
+    """Data of a fit: standardised columns z (row, column), each best contiguous; codes 0, 1, ... and weights (row,)
+    that sum to 1."""
 
     z: np.ndarray
     code: np.ndarray
@@ -240,11 +241,11 @@ def second_derivatives(
     count = len(part)
     hessian, cross = np.empty((count, count)), np.empty((len(bend), count))
     groups = [(m, mine) for m in range(build.shape[1]) if len(mine := np.flatnonzero(part == m))]
-    columns = {m: z[:, column[mine]] for m, mine in groups}
+    columns = {m: z.T[column[mine]] for m, mine in groups}
     for place, (m, mine) in enumerate(groups):
-        cross[:, mine] = by_part[:, m] @ columns[m]
+        cross[:, mine] = by_part[:, m] @ columns[m].T
         for other, theirs in groups[place:]:
-            block = (columns[m].T * both[m, other]) @ columns[other]
+            block = (columns[m] * both[m, other]) @ columns[other].T
             hessian[np.ix_(mine, theirs)] = block
             hessian[np.ix_(theirs, mine)] = block.T
     return hessian, cross, bend.sum(axis=2)

@@ -135,7 +135,7 @@ def _rows(model: Model, response: int, columns: np.ndarray) -> tuple[Rows, np.nd
     seen = data.observed[response]
     used = weight > 0 if seen is None else (weight > 0) & np.asarray(seen, dtype=bool).reshape(len(weight))
     total = float(data.weight.sum())
-    z = np.ascontiguousarray(data.columns[np.ix_(columns, np.flatnonzero(used))].T)
+    z = (data.columns[columns] if used.all() else data.columns[np.ix_(columns, np.flatnonzero(used))]).T
     code, share = data.responses[response].reshape(-1, len(used))[0, used], weight[used] / total
     centre = share @ z / share.sum()
     z -= centre
