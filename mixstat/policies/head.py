@@ -37,7 +37,7 @@ class Draw(NamedTuple):
     data_fields=["logits", "mean", "log_sd", "dependence"],
     meta_fields=["squash"],
 )
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MixtureHead:
     """A Gaussian mixture over actions, squashed into [-1, 1] by tanh; a pytree of arrays.
 
