@@ -17,8 +17,8 @@ from scipy.sparse import csr_matrix, vstack
 
 Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray]]
 """f, its gradient and its Hessian; f is infinite or NaN outside its domain."""
-FIRST, LAST = 1e-2, 1e-13
-"""Barrier weights mu."""
+FIRST, LAST = 0.1, 1e-13
+"""Barrier weights mu: the first, of all constraints together, and the last, of each."""
 STEPS, HALVINGS = 200, 40
 SLOWER, FASTER = 0.2, 1.5
 """mu becomes the less of SLOWER mu and mu^FASTER."""
@@ -96,7 +96,7 @@ class _Barrier:
 
     def minimize(self, start: np.ndarray) -> Interior:
         at = self._at(start, self._inside(start))
-        mu = FIRST
+        mu = FIRST / max(1, sum(map(len, at[5:])))
         z = [mu / part for part in (at.gap, at.low, at.high)]
         iterations = 0
         while iterations < STEPS:

@@ -59,6 +59,7 @@ def test_tables_say_their_sign_and_show_the_other():
     assert "cut_k - x'b" in str(model.summary())
     assert "positive slope makes high categories likelier" in str(model.summary())
     assert "cut_k + x'b" in str(model.summary(sign="plus"))
+    assert "not convex" in str(fitted("y ~ x1", link="cauchit").summary())
     with pytest.raises(ms.OptionError, match="sign"):
         model.tidy(sign="both")
 

@@ -50,7 +50,8 @@ def _words(family: Ordinal, sign: str) -> str:
     words = [f"{KINDS[family.kind].format(predictor)}, F {family.link}"]
     if family.own == DIFFERENCE:
         words.append("b_k = difference_1 + ... + difference_k")
-    return "; ".join([*words, SIGNS[sign]])
+    several = ["not convex: the likelihood may have several maxima"] if family.link == "cauchit" else []
+    return "; ".join([*words, SIGNS[sign], *several])
 
 
 def certificate(fitted: Fitted) -> Certificate:
