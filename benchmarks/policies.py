@@ -1,4 +1,4 @@
-"""(n) Mixture policies on the point mass with four goals: every estimator by the same soft actor-critic, ten seeds.
+"""(m) Mixture policies on the point mass with four goals: every estimator by the same soft actor-critic, ten seeds.
 
     python benchmarks/policies.py                  # everything; half an hour on one core
     python benchmarks/policies.py --only marginal  # some rows

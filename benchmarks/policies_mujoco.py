@@ -1,4 +1,4 @@
-"""(p) Proximal policy optimisation on MuJoCo tasks of gymnasium: learning curves of one Gaussian and of a mixture.
+"""(n) Proximal policy optimisation on MuJoCo tasks of gymnasium: learning curves of one Gaussian and of a mixture.
 
     python benchmarks/policies_mujoco.py            # InvertedPendulum-v5 and Hopper-v5, two seeds; a quarter of an hour
     python benchmarks/policies_mujoco.py --small    # does it run?

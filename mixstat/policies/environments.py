@@ -57,10 +57,9 @@ class Environment(Protocol):
 class MultiGoal:
     """A point in the plane that earns a bonus within `radius` of any of four goals, the action being its velocity.
 
-    Reward: bonus on reaching a goal, which ends the episode, less action_cost |a|^2 and distance_cost times the
-    distance to the nearest goal, after the step. The best return from the origin is 8.8: four unit steps. The
-    observation is the
-    position divided by the goals' distance.
+    Reward: bonus on reaching a goal, which ends the episode, less action_cost times the squared action, and
+    distance_cost times the distance to the nearest goal, after the step. The best return from the origin is 8.8: four
+    unit steps. The observation is the position divided by the goals' distance.
     """
 
     distance: float = 5.0

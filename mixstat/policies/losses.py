@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from mixstat.core.family import Array
-from mixstat.core.mixture import by_bayes
 from mixstat.exceptions import DataError, OptionError
+from mixstat.policies.at_draws import densities
 from mixstat.policies.head import MixtureHead
 from mixstat.policies.policy import averaged
 from mixstat.policies.squashing import stopped
@@ -231,9 +231,7 @@ def temperature_loss(log_alpha: Array, log_prob: Array, target_entropy: float, *
 def draw_experts(key: Array, head: MixtureHead, q: Critic) -> Drawn:
     """One draw of every expert, its densities under its own and all experts, and its value."""
     action, u = head.rsample_components(key)
-    each = head.over_draws().component_log_prob(pre_squash=u)
-    log_prob = by_bayes(head.log_weights[..., None, :] + each, axis=-1)[0]
-    return Drawn(u, log_prob, jnp.diagonal(each, axis1=-2, axis2=-1), _values(q, action))
+    return Drawn(u, *densities(head, u), _values(q, action))
 
 
 def _noise(key: Array) -> Array:
