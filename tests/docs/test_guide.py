@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import mixstat as ms
-from mixstat import studies
+from mixstat import policies, studies
 from mixstat.families import FAMILIES
 from tests.docs.pages import dead_links, fenced
 
@@ -49,6 +49,7 @@ def test_links_lead_somewhere(page):
 def test_every_public_name_has_a_place():
     assert set(ms.__all__) - DESCRIBED == set()
     assert {f"studies.{name}" for name in studies.__all__ if name != "Study"} - DESCRIBED == set()
+    assert {f"policies.{name}" for name in policies.__all__} - DESCRIBED == set()
     assert {f"families.{family.__name__}" for family in FAMILIES.values()} - DESCRIBED == set()
 
 
