@@ -73,9 +73,13 @@ class Layout(NamedTuple):
         return _read(np.asarray(values), self.row)
 
 
-def mean_weight(weight: np.ndarray) -> float:
-    """Mean of the positive weights."""
-    return float(np.mean(weight[weight > 0]))
+USUAL_WEIGHT = (0.01, 100.0)
+
+
+def weight_unit(weight: np.ndarray) -> float:
+    """In what weights are counted in a fit: 1, as repeated rows are, or the mean of those above 0 if it is unusual."""
+    mean = float(np.mean(weight[weight > 0]))
+    return 1.0 if USUAL_WEIGHT[0] <= mean <= USUAL_WEIGHT[1] else mean
 
 
 def bucket(size: int) -> int:

@@ -110,7 +110,7 @@ class CovariateForest(ForestResults, BaseEstimator):
         covariates = tuple(candidate.covariate for candidate in self._candidates)
         options = self._tree_options(int((fitted.sample.weight > 0).sum()))
         seed = int(generator(self.random_state).integers(2**63))
-        unit, theta = fitted.sample.mean_weight, fitted.solution.theta
+        unit, theta = fitted.sample.weight_unit, fitted.solution.theta
         problem = alone._problem.weighted(1 / unit)
         work = Work(portable(problem), theta, fitted.sample.weight / unit, covariates, options, seed)
         count, self._tests = integer("n_trees", self.n_trees, 2), root_tests(problem, theta, covariates)
@@ -145,10 +145,7 @@ class CovariateForest(ForestResults, BaseEstimator):
 def one_class(model: Any) -> Any:
     """The model, not fitted, with one class and no gate."""
     if not isinstance(model, MixtureEstimator):
-        raise OptionError(
-            f"a Regression, GrowthCurve or MixtureOfExperts is needed, got {type(model).__name__}; wrap a Joint in "
-            "MixtureOfExperts"
-        )
+        raise OptionError(f"a Regression, GrowthCurve, Joint or MixtureOfExperts is needed, got {type(model).__name__}")
     if not isinstance(model, MixtureOfExperts):
         return clone(model)
     plain = {"gate": None, "extra": (), "prior_classes": None, "gate_penalty": 0.0, "algorithm": "newton"}

@@ -149,7 +149,7 @@ class OrdinalRegressionCV(OrdinalRegression):
         request = self._request(training.formula)
         prepared = prepare(training.table, request, training.sample_weight)
         standardized = standardize(request, prepared)
-        place = placed(standardized.model.weighted(1 / prepared.sample.mean_weight))
+        place = placed(standardized.model.weighted(1 / prepared.sample.weight_unit))
         if place is None:
             raise OptionError(
                 "a path of penalties needs slopes that are penalised, a link other than 'cauchit', and no scale=, "

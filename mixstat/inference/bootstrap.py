@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mixstat.core.design import mean_weight
+from mixstat.core.design import weight_unit
 from mixstat.core.mixture import Mixture, posterior
 from mixstat.fit.em import em
 from mixstat.fit.newton import newton
@@ -69,7 +69,7 @@ def bootstrap(
     advance: Callable[[], None] = lambda: None,
 ) -> Replicates:
     """Refit with each of the first `replicates` weights (unit,). An interrupt returns those that are done."""
-    unit = mean_weight(np.asarray(problem.design.weight))
+    unit = weight_unit(np.asarray(problem.design.weight))
     problem = problem.weighted(1 / unit)
     matcher = _Matcher(problem, theta)
     done: list[_Replicate] = []

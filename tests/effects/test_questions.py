@@ -127,11 +127,11 @@ def test_a_saved_model_asks_for_the_table():
 def test_unknown_errors_matter_only_where_they_count():
     """A gate coefficient without a standard error hides none of the experts' means, nor slopes of x alone."""
     model = copy(fitted("tied"))
-    covariance = model.covariance()
+    covariance = model._inner_covariance(None).copy()
     labels = model.tidy()["parameter"].to_numpy()
     place = np.flatnonzero(labels == "gate")[-1]
     covariance[place] = covariance[:, place] = np.nan
-    model.covariance = lambda kind: covariance
+    model._inner_covariance = lambda kind: covariance
     assert model.predictions(ROWS, target="expert_mean")["std_error"].notna().all()
     assert model.predictions(ROWS, target="gate")["std_error"].isna().all()
     assert model.predictions(ROWS)["std_error"].isna().all()

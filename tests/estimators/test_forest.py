@@ -226,7 +226,11 @@ def test_kinds_of_candidates(frame):
         ({"candidates": "~ nothere"}, DataError, "no column 'nothere'"),
         ({"candidates": "~ name"}, DataError, "'name' has 300 levels among 300 units"),
         ({"model": ms.Regression("y ~ x", penalty=0.1, verbose=0)}, OptionError, "without penalty="),
-        ({"model": ms.Joint([LINE])}, OptionError, "wrap a Joint"),
+        (
+            {"model": ms.Noise()},
+            OptionError,
+            "a Regression, GrowthCurve, Joint or MixtureOfExperts is needed, got Noise",
+        ),
         ({"model": ms.MixtureOfExperts([LINE, LINE])}, OptionError, "list expert="),
         ({"sampling": "jackknife"}, OptionError, "sampling must be one of"),
         ({"fraction": 1.0}, OptionError, "leaves none in or none out"),

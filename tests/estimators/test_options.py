@@ -140,6 +140,7 @@ def test_outcomes_are_different_responses():
         mixture(ms.Joint(regression("y ~ x"))).fit(DATA)
 
 
+@pytest.mark.filterwarnings("ignore::mixstat.ConvergenceWarning")
 def test_experts_of_one_response_are_all_masses_or_all_densities():
     both = [regression("n ~ x", family="poisson"), regression("n ~ x")]
     with pytest.raises(ms.FormulaError, match=r"'n' probabilities and densities, .*\(poisson, gaussian\)"):

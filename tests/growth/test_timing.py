@@ -33,7 +33,8 @@ def growth(formula: str, **options: Any) -> ms.GrowthCurve:
 def autoregressive_log_likelihood(model: ms.GrowthCurve, data: pd.DataFrame) -> float:
     """Dense normal log-density of y ~ t + trt with a random intercept and AR(1) in the column t."""
     found = model.tidy().set_index(["parameter", "term"])["estimate"]
-    psi, sigma = found["random_covariance", "Intercept"], found["residual_variance", "Intercept"]
+    psi = found.get(("random_covariance", "Intercept"), 0.0)  # no row where it is 0, at its boundary
+    sigma = found["residual_variance", "Intercept"]
     sd, rate = found["ar_sd", "Intercept"], found["ar_rate", "Intercept"]
     total = 0.0
     for _, own in data.groupby("id"):

@@ -472,5 +472,5 @@ def test_new_rows_need_no_response(fitted):
     assert fitted.survival_quantiles(new.head(2)).shape[0] == 2
     with pytest.raises(UnknownColumnError, match="'time'"):
         fitted.survival_residuals(new)
-    with pytest.raises(DataError, match="use ms.SurvivalRegression"):
+    with pytest.raises(DataError, match=r"use ms\.SurvivalRegression"):
         ms.Regression(PLAIN, verbose=0).fit(sample())

@@ -88,7 +88,7 @@ def _placed(model: Any) -> tuple[Placed, np.ndarray]:
     request = model._request(training.formula)
     prepared = prepare(training.table, request, training.sample_weight)
     standardized = standardize(request, prepared)
-    place = placed(standardized.model.weighted(1 / prepared.sample.mean_weight))
+    place = placed(standardized.model.weighted(1 / prepared.sample.weight_unit))
     if place is None:
         raise OptionError(
             "selection_stability() needs a penalty, a link other than 'cauchit', and no scale=, offset, shared= or "

@@ -189,7 +189,7 @@ def standardize(request: Request, prepared: Prepared) -> Standardized:
 def maximize_prepared(request: Request, prepared: Prepared) -> tuple[Fitted, Problem]:
     """Standardise, search and judge: the fitted state on the user's scale, of covariates as of weights."""
     assembled, sample = prepared.assembled, prepared.sample
-    standardized, unit = standardize(request, prepared), sample.mean_weight
+    standardized, unit = standardize(request, prepared), sample.weight_unit
     jacobian, ties = standardized.jacobian, standardized.ties
     found = _found(request, standardized, assembled, sample)
     verdict = diagnose(assembled, found.solution, prepared.responses, sample.weighted(1 / unit))
@@ -217,7 +217,7 @@ def maximize_prepared(request: Request, prepared: Prepared) -> tuple[Fitted, Pro
 
 def _found(request: Request, standardized: Standardized, assembled: Assembled, sample: Sample) -> Found:
     """The maximum on the standardised scale: of a penalised ordinal model by its own path, of others by search."""
-    model = standardized.model.weighted(1 / sample.mean_weight)
+    model = standardized.model.weighted(1 / sample.weight_unit)
     place = placed(model)
     if place is not None:
         found = maximize_fused(model, place)

@@ -210,12 +210,17 @@ def _notes(fitted: Fitted) -> list[str]:
 def to_user_scale(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
     """Covariance of the standardised parameters -> of the user's; NaN where a parameter draws on an unknown one, or is
     zero by a lasso."""
+    known, zero = _carried(fitted.jacobian, covariance), zeroed(fitted)
+    known[zero], known[:, zero] = np.nan, np.nan
+    return known
+
+
+def _carried(jacobian: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """J C J', NaN where a parameter draws on an unknown one."""
     unknown = np.isnan(np.diag(covariance))
-    jacobian, flat = fitted.jacobian, _draws_on(fitted.jacobian, unknown)
-    known = jacobian @ np.where(unknown[:, None] | unknown[None], 0.0, covariance) @ jacobian.T
-    flat |= zeroed(fitted)
-    known[flat] = np.nan
-    known[:, flat] = np.nan
+    known: np.ndarray = jacobian @ np.where(unknown[:, None] | unknown[None], 0.0, covariance) @ jacobian.T
+    flat = _draws_on(jacobian, unknown)
+    known[flat], known[:, flat] = np.nan, np.nan
     return known
 
 
@@ -253,11 +258,9 @@ def phi_draws(fitted: Fitted, theta: np.ndarray) -> np.ndarray:
 
 
 def phi_covariance(fitted: Fitted, covariance: np.ndarray) -> np.ndarray:
-    """Covariance of the standardised parameters -> of the free ones that kernels take (theta, theta), 0 if unknown."""
+    """Covariance of the standardised parameters -> of the free ones that kernels take (theta, theta)."""
     mixture, ties = fitted.assembled.mixture, fitted.assembled.named.ties
-    linear = (fitted.scaling.jacobian(mixture) @ ties.matrix)[ties.representative]
-    known: np.ndarray = linear @ np.where(np.isnan(covariance), 0.0, covariance) @ linear.T
-    return known
+    return _carried((fitted.scaling.jacobian(mixture) @ ties.matrix)[ties.representative], covariance)
 
 
 def cluster_places(problem: Problem, cluster: np.ndarray) -> np.ndarray:

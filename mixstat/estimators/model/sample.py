@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mixstat.core.design import mean_weight
+from mixstat.core.design import weight_unit
 from mixstat.estimators.model.columns import Columns
 from mixstat.estimators.model.units import check_weight, log_prior, number_units, require_constant
 from mixstat.formula import Materialized
@@ -52,9 +52,9 @@ class Sample(NamedTuple):
         return self._replace(seen=seen, weight=self.weight if empty else self.weight * some)
 
     @property
-    def mean_weight(self) -> float:
-        """Of the units that have weight."""
-        return mean_weight(self.weight)
+    def weight_unit(self) -> float:
+        """In what the weights are counted."""
+        return weight_unit(self.weight)
 
     def weighted(self, factor: float) -> "Sample":
         """The same sample with weights `factor` times as large."""
