@@ -1,5 +1,7 @@
 """BehaviourCloning: EM and Adam agree with each other and with the truth, weights, clipped rows, hostile input."""
 
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -193,3 +195,11 @@ def test_an_interrupt_keeps_what_is_found(monkeypatch):
         fit = BehaviourCloning(LINEAR, random_state=0, verbose=0).fit(TRAIN.observations, TRAIN.actions)
     assert not fit.converged_
     assert fit.score(TEST.observations, TEST.actions) > 0.5
+
+
+def test_em_needs_no_extra_and_adam_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optax", None)
+    options = {"n_init": 1, "random_state": 0, "verbose": 0}
+    BehaviourCloning(LINEAR, **options).fit(TRAIN.observations[:100], TRAIN.actions[:100])
+    with pytest.raises(ms.policies.MissingExtraError, match=r"pip install mixstat\[policies\]"):
+        BehaviourCloning(LINEAR, method="adam", **options).fit(TRAIN.observations[:100], TRAIN.actions[:100])
