@@ -27,7 +27,7 @@ from mixstat.families.ordinal import Ordinal
 NEWTON, SWEEPS, HALVINGS = 60, 200, 40
 EXACT = 1e-14
 """Tolerance of the null model, from which the largest lam follows."""
-ROUNDING = 1e-17
+ROUNDING = 1e-21
 """Predicted decrease, relative to the objective, that is none."""
 SUFFICIENT = 1e-4
 """Share of the predicted decrease that a step has to bring."""

@@ -16,6 +16,8 @@ from mixstat.fit.solution import Solution, Start, Verdict
 
 CERTIFIED = 1e-8
 """KKT residual up to which a point counts as the optimum."""
+FEW = 200
+"""Slopes that need no longer path to their penalty."""
 CONVEX = ("logit", "probit", "cloglog", "loglog")
 """Links of a log-concave density."""
 
@@ -113,7 +115,9 @@ def certified(problem: Problem, theta: np.ndarray, point: Point, where: str = ""
 
 
 def _approach(place: Placed) -> list[float]:
-    """Penalties that lead to the one asked for, by factors of 2 at most."""
+    """Penalties that lead to the one asked for, by factors of 2 at most; of few slopes, its double alone."""
+    if place.slopes.size <= FEW:
+        return [2 * place.lam, place.lam]
     largest = place.fused.largest()
     steps = int(np.ceil(np.log2(max(largest / place.lam, 1.0))))
     return [*(largest * 0.5**step for step in range(1, steps)), place.lam]
