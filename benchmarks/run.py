@@ -1,4 +1,7 @@
-"""Run every benchmark in its own process, one thread, and print one table; `--write` puts it into README.md."""
+"""Run every benchmark in its own process, one thread, and print one table; `--write` puts it into README.md.
+
+Of some of the scripts it goes below the tables that are there, with its own date and versions.
+"""
 
 import argparse
 import datetime
@@ -88,12 +91,13 @@ def heading() -> list[str]:
     ]
 
 
-def write(lines: list[str]) -> None:
-    """Replace what stands between the marks of README.md."""
+def write(lines: list[str], *, below: bool) -> None:
+    """Replace what stands between the marks of README.md, or add to it."""
     path = HERE / "README.md"
-    text = path.read_text()
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    path.write_text("\n".join([before + BEGIN, "", *lines, "", END + after]))
+    before, rest = path.read_text().split(BEGIN)
+    there, after = rest.split(END)
+    kept = [there.strip(), ""] if below else []
+    path.write_text("\n".join([before + BEGIN, "", *kept, *lines, "", END + after]))
 
 
 def main() -> None:
@@ -113,7 +117,7 @@ def main() -> None:
     lines = heading() + table(rows)
     print("\n".join(["", *lines]))
     if args.write:
-        write(lines)
+        write(lines, below=bool(args.scripts))
 
 
 if __name__ == "__main__":
