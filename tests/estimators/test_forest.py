@@ -383,6 +383,7 @@ def test_where_a_refit_fails_the_test_alone_decides(tests, expected):
 
 
 @pytest.mark.filterwarnings("ignore::mixstat.exceptions.ConvergenceWarning")
+@pytest.mark.slow
 def test_a_gate_covariate_of_growth_at_a_boundary():
     """Few occasions, so that refits stop at variances of 0 and at kinks: stalled, but not below what they contain."""
     rows = simulated_bilinear(200, 5, seed=3)

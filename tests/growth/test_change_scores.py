@@ -197,6 +197,7 @@ def test_covariates_of_growth_factors_and_of_rates():
         fit("change_scores", table, wave="wave", between={"rate2": "~ x1"})
 
 
+@pytest.mark.slow
 def test_parallel_outcomes_share_the_waves():
     table = table_of("change_quadratic", n=80).rename(columns={"y": "y1"})
     rng = np.random.default_rng(0)

@@ -113,6 +113,7 @@ def differentiated(function, at, step: float = 1e-3) -> tuple[np.ndarray, np.nda
     return np.array(slope), np.array(curvature)
 
 
+@pytest.mark.slow
 def test_a_score_test_of_both_places_is_close_to_the_likelihood_ratio():
     """Of the gate and the growth factors together: the gate's single test and the factors' have fewer restrictions."""
     model, rows = fitted.mixture(), fitted.table()

@@ -71,7 +71,7 @@ def automatic(family: Growth, eta: Any, data: Any) -> tuple[Any, Any]:
 
 def differentiated() -> list[Any]:
     """All cases; those that repeat what others hold and compile slowly are marked."""
-    many = {4, 6, 7, 12, 13, 18, 20, 22, 23, 27, 30, 33, 34, 35}
+    many = {1, 3, 4, 6, 7, 9, 11, 12, 13, 14, 15, 18, 20, 22, 23, 25, 27, 30, 32, 33, 34, 35}
     slow = [case.curve in COMPILED_SLOWLY or index in many for index, case in enumerate([*CASES, *EXTREME])]
     marks = [[pytest.mark.slow] if one else [] for one in slow]
     return [pytest.param(c, marks=m, id=str(c)) for c, m in zip([*CASES, *EXTREME], marks, strict=True)]

@@ -82,6 +82,7 @@ def two_classes(seed: int, n: int = 50) -> pd.DataFrame:
     return pd.concat(rows)
 
 
+@pytest.mark.slow
 def test_a_maximum_some_standard_errors_away_is_found():
     """One search comes to a maximum whose knot is another one's; its starts are counted as those of the highest."""
     expert = ms.GrowthCurve("y ~ bilinear(t)", unit="id", between="~ x", covariates="joint")

@@ -141,6 +141,7 @@ def test_a_small_constant_finds_the_best_of_many_maxima_and_says_what_errors_are
     assert start.plan.outcomes[0].family.softness == (1e-6,)
 
 
+@pytest.mark.slow
 def test_random_knots_contain_a_knot_that_is_not_random():
     """Two classes with the same knot in a class: the likelihood does not fall when knots may vary."""
     rng = np.random.default_rng(4)
@@ -179,6 +180,7 @@ def test_errors_are_robust_and_known_after_loading(tmp_path):
     assert_allclose(doubled.covariance(), model.covariance(), rtol=1e-4, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_classes_in_another_order_keep_their_errors():
     data = pd.concat([bent(1, 60), bent(2, 60).assign(id=lambda t: t["id"] + 60, y=lambda t: 70 - t["y"])])
     expert = ms.GrowthCurve("y ~ bilinear(t)", unit="id", random="intercept", random_knot=True)
@@ -201,6 +203,7 @@ def test_another_constant_compiles_nothing_anew(caplog):
     assert other.log_likelihood_ != model.log_likelihood_
 
 
+@pytest.mark.slow
 def test_trilinear_knots_are_smoothed_too():
     rng = np.random.default_rng(6)
     times = np.sort(rng.uniform(0, 9, (150, 10)), axis=1)

@@ -52,6 +52,7 @@ def test_profile_intervals_equal_clm(model):
     )
 
 
+@pytest.mark.slow
 def test_terms_of_several_columns_are_tested_together():
     data = table().assign(group=lambda d: pd.cut(d["x1"], 3, labels=["low", "mid", "high"]))
     model = ms.OrdinalRegression("y ~ group + x4", verbose=0).fit(data)

@@ -28,6 +28,7 @@ def test_shrunken_fits_are_better_than_both_others():
     np.testing.assert_allclose(shares, [0.0117, 0.007, 0.0044], rtol=0.1)
 
 
+@pytest.mark.slow
 def test_the_script_makes_the_file():
     """Its first data set of one design; errors of the chosen penalty move with the last digits of its path."""
     script = runpy.run_path(str(STUDIES / "ordinal.py"))

@@ -166,6 +166,7 @@ def test_equal_experts_are_one():
     assert values[1:] == pytest.approx(values[:1] * 2, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_responsibilities_and_curves_are_those_of_bayes():
     """Membership given the row, and S, f and h of the mixture and of its classes."""
     model, table = mixed(), two_classes().head(6)

@@ -42,7 +42,11 @@ def reference(name: str) -> ms.SurvivalRegression:
     return fit(years(), **MODELS[name])
 
 
-@pytest.mark.parametrize("name", MODELS)
+SLOW = ("generalized gamma",)
+NAMES = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in MODELS]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_time_in_other_units(name):
     one = reference(name)
     assert one.converged_
