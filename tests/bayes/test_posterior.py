@@ -18,6 +18,8 @@ from tests.estimators.data import mixture, regression
 from tests.identity.models import fitted
 from tests.identity.oracle import scipy_log_likelihood
 
+pytestmark = pytest.mark.slow
+
 
 def prior_of(model):
     mixture = model._problem.mixture

@@ -20,6 +20,8 @@ from tests.bayes.library import lines, three_counts, two_lines
 from tests.estimators.data import frame as small_frame
 from tests.estimators.data import mixture, regression
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("blackjax")
 
 

@@ -7,6 +7,8 @@ import pytest
 from tests.effects.brute import assert_same, outcome, slope
 from tests.effects.models import DATA, MODELS, ROWS, fitted
 
+pytestmark = pytest.mark.slow
+
 WEIGHT = np.linspace(0.5, 2.0, len(ROWS))
 SHARE = WEIGHT / WEIGHT.sum()
 SLOPES = {"splines": "p", "units": "v", "inflated": "z", "noise": "z", "joint": "x", "responses": "z", "lognormal": "x"}

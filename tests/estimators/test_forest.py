@@ -16,6 +16,8 @@ from mixstat.estimators.proposing import Placement, placement, recommend
 from mixstat.exceptions import ConvergenceWarning, DataError, FormulaError, OptionError
 from mixstat.inference.hypotheses import ChiSquare
 
+pytestmark = pytest.mark.slow
+
 LINE = ms.Regression("y ~ x", verbose=0)
 
 

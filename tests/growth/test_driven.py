@@ -18,6 +18,8 @@ from mixstat.families.growth.shown import CovarianceForm, entries_of_root
 from mixstat.fit.precision import double
 from tests.growth import brute_force as bf
 
+pytestmark = pytest.mark.slow
+
 WAVES = np.array([0.0, 1.0, 2.5, 4.0])
 
 

@@ -9,6 +9,8 @@ from mixstat.fit.kinks import find_kinks
 from mixstat.fit.precision import double
 from mixstat.inference.information import log_likelihood_at
 
+pytestmark = pytest.mark.slow
+
 
 def broken_lines(seed: int, n: int = 80) -> pd.DataFrame:
     """Times 0, 1, ..., 8 common to all, and a bend at 4: the likelihood has a kink at the true knot."""

@@ -15,6 +15,8 @@ from mixstat.exceptions import FormulaError, OptionError
 from tests.growth import brute_force as bf
 from tests.growth import simulated
 
+pytestmark = pytest.mark.slow
+
 matplotlib.use("Agg")
 FACTORS = ("intercept[y1]", "slope[y1]", "intercept[y2]", "slope1[y2]", "slope2[y2]")
 FORMULAS = ("y1 ~ linear(time)", "y2 ~ bilinear(time)")

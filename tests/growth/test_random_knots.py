@@ -15,6 +15,8 @@ import mixstat as ms
 from mixstat.exceptions import OptionError
 from tests.growth import brute_force as bf
 
+pytestmark = pytest.mark.slow
+
 TRUTH = {"intercept": 20.0, "slope1": 3.0, "slope2": 0.5, "knot": 4.0}
 FACTORS = ("intercept", "slope1", "slope2", "knot")
 

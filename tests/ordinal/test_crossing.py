@@ -8,6 +8,8 @@ from scipy.optimize import minimize
 import mixstat as ms
 from tests.ordinal.example import FORMULA, table
 
+pytestmark = pytest.mark.slow
+
 RIDGE = {"slopes": "shrunken", "penalty": 0.002, "l1_ratio": 0.0}
 UNCONSTRAINED, STUCK = 0.8467305058, 0.8467430956
 """Objectives of the minimum that crosses, and of a program that stops where rows begin to cross."""

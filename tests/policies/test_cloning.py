@@ -81,6 +81,7 @@ def test_linear_cloning_is_the_mixture_of_experts(by_em):
     assert np.sort(by_em.params_["mean"]["weight"][0]) == pytest.approx(np.sort(means), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_squashed_network():
     policy = GaussianMixturePolicy(1, 1, n_experts=4, hidden=(16,), activation="tanh")
     fit = clone(policy, max_iter=30, n_init=2)

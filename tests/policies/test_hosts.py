@@ -13,6 +13,8 @@ from mixstat.policies.optimizer import MissingExtraError
 from mixstat.policies.sac import SAC
 from mixstat.policies.training import TrainingError
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("optax")
 gymnasium = pytest.importorskip("gymnasium")
 

@@ -12,6 +12,8 @@ from mixstat.policies import GaussianMixturePolicy, normalizer, ppo_losses, ppo_
 from mixstat.policies.environments import MultiGoal
 from mixstat.policies.ppo import PPO
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("optax")
 
 POLICY = GaussianMixturePolicy(2, 2, n_experts=2, hidden=(8,), activation="tanh")

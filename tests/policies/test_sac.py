@@ -122,6 +122,7 @@ def test_first_steps_are_uniform_and_without_updates():
     assert float(sums["updates"][0]) == 6
 
 
+@pytest.mark.slow
 def test_seeds_run_together_as_alone_and_reports_change_nothing():
     both = SMALL.train(ENV, 240, seed=[3, 4], report_every=80, verbose=0)
     alone = SMALL.train(ENV, 240, seed=4, report_every=240, verbose=0)
@@ -149,6 +150,7 @@ class Broken(MultiGoal):
         return Step(step.state, jnp.where(step.state[0] > 2.0, jnp.nan, step.observation), step.reward, step.done)
 
 
+@pytest.mark.slow
 def test_missing_observations_stop_a_training_with_what_was_learnt():
     with pytest.raises(TrainingError, match="NaN or infinite between steps") as caught:
         SMALL.train(Broken(start_sd=0.01), 2000, report_every=4, verbose=0)
